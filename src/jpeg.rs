@@ -1,0 +1,190 @@
+//! JPEG in and out, through libjpeg-turbo: scaled gray decode for motion, full decode for faces, encode for raw cameras.
+//!
+//! Not here: when to do any of it; a [`crate::frame::Frame`] does it at most once, only when asked.
+
+use bytes::Bytes;
+use turbojpeg::{Compressor, Decompressor, Image, PixelFormat, ScalingFactor, Subsamp, YuvImage};
+
+use crate::logic::picture::{Gray, Rgb};
+
+/// No camera we know sends more; a header that claims more is damaged, and believing it would allocate gigabytes.
+pub const MAX_SIDE: usize = 8192;
+/// Smaller pictures hold nothing to detect.
+pub const MIN_SIDE: usize = 16;
+/// Gray pictures are made at the smallest reduction that is at most this wide: quick, yet a child at the gate still covers several pixels.
+const GRAY_WIDTH: usize = 320;
+
+/// Why a picture could not be read or made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes do not begin or do not end as a JPEG does.
+    #[error("the picture is cut short")]
+    Truncated,
+    /// The size is one that no camera has.
+    #[error(
+        "the picture is {0} x {1} pixels; {MIN_SIDE} x {MIN_SIDE} to {MAX_SIDE} x {MAX_SIDE} are accepted"
+    )]
+    Size(usize, usize),
+    /// libjpeg-turbo cannot read it.
+    #[error("the picture is damaged: {0}")]
+    Damaged(String),
+}
+
+impl From<turbojpeg::Error> for Error {
+    fn from(error: turbojpeg::Error) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+/// Looks at the outside of a JPEG: start and end marker, size in pixels. Costs microseconds.
+///
+/// # Errors
+/// When a marker is missing or the size is absurd; padding after the end marker is fine.
+pub fn check(jpeg: &[u8]) -> Result<(usize, usize), Error> {
+    if !jpeg.starts_with(&[0xff, 0xd8]) {
+        return Err(Error::Damaged("it does not begin with a JPEG start marker".into()));
+    }
+    if !ends_well(jpeg) {
+        return Err(Error::Truncated);
+    }
+    let header = Decompressor::new()?.read_header(jpeg)?;
+    checked_size(header.width, header.height)
+}
+
+/// Cameras pad their buffers, so the end marker may be followed by up to a few kilobytes of zeros or old data.
+fn ends_well(jpeg: &[u8]) -> bool {
+    const PADDING: usize = 4096;
+    let tail = &jpeg[jpeg.len().saturating_sub(PADDING)..];
+    tail.windows(2).any(|pair| pair == [0xff, 0xd9])
+}
+
+fn checked_size(width: usize, height: usize) -> Result<(usize, usize), Error> {
+    let fits = |side| (MIN_SIDE..=MAX_SIDE).contains(&side);
+    if fits(width) && fits(height) { Ok((width, height)) } else { Err(Error::Size(width, height)) }
+}
+
+/// The whole factor (1, 2, 4 or 8) by which gray pictures of a camera of this width are reduced.
+#[must_use]
+pub fn gray_scale(width: usize) -> usize {
+    [1, 2, 4].into_iter().find(|scale| width.div_ceil(*scale) <= GRAY_WIDTH).unwrap_or(8)
+}
+
+/// Decodes only the brightness, reduced by [`gray_scale`]: the cheapest look at a JPEG there is.
+///
+/// # Errors
+/// When the picture is damaged or truncated.
+pub fn decode_gray(jpeg: &[u8]) -> Result<Gray, Error> {
+    let mut decoder = Decompressor::new()?;
+    let header = decoder.read_header(jpeg)?;
+    let (full_width, full_height) = checked_size(header.width, header.height)?;
+    let scale = gray_scale(full_width);
+    let factor = ScalingFactor::new(1, scale);
+    decoder.set_scaling_factor(factor)?;
+    let (width, height) = (factor.scale(full_width), factor.scale(full_height));
+    let mut data = vec![0; width * height];
+    let target = Image { pixels: &mut data[..], width, pitch: width, height, format: PixelFormat::GRAY };
+    decoder.decompress(jpeg, target)?;
+    Ok(Gray { width, height, scale, data })
+}
+
+/// Decodes the whole picture in colour.
+///
+/// # Errors
+/// When the picture is damaged or truncated.
+pub fn decode_rgb(jpeg: &[u8]) -> Result<Rgb, Error> {
+    let mut decoder = Decompressor::new()?;
+    let header = decoder.read_header(jpeg)?;
+    let (width, height) = checked_size(header.width, header.height)?;
+    let mut data = vec![0; 3 * width * height];
+    let target = Image { pixels: &mut data[..], width, pitch: 3 * width, height, format: PixelFormat::RGB };
+    decoder.decompress(jpeg, target)?;
+    Ok(Rgb { width, height, data })
+}
+
+/// Encodes a colour picture. `quality` is libjpeg's 1 to 100.
+///
+/// # Errors
+/// When the data is shorter than the size says.
+pub fn encode_rgb(width: usize, height: usize, rgb: &[u8], quality: u8) -> Result<Bytes, Error> {
+    if rgb.len() < 3 * width * height {
+        return Err(Error::Truncated);
+    }
+    let mut encoder = encoder(quality)?;
+    encoder.set_subsamp(Subsamp::Sub2x2)?;
+    let source = Image { pixels: rgb, width, pitch: 3 * width, height, format: PixelFormat::RGB };
+    Ok(encoder.compress_to_vec(source)?.into())
+}
+
+/// Encodes packed 4:2:2 (YUYV) without a detour over RGB: the planes are taken apart and compressed as they are.
+///
+/// # Errors
+/// When the data is shorter than the size says, or the width is odd.
+pub fn encode_yuyv(width: usize, height: usize, yuyv: &[u8], quality: u8) -> Result<Bytes, Error> {
+    if width % 2 != 0 || yuyv.len() < 2 * width * height {
+        return Err(Error::Truncated);
+    }
+    let pixels = width * height;
+    let mut planes = vec![0; 2 * pixels];
+    let (luma, chroma) = planes.split_at_mut(pixels);
+    let (blue, red) = chroma.split_at_mut(pixels / 2);
+    let pairs = yuyv.chunks_exact(4).zip(luma.chunks_exact_mut(2)).zip(blue.iter_mut().zip(red));
+    for ((packed, luma), (blue, red)) in pairs {
+        (luma[0], *blue, luma[1], *red) = (packed[0], packed[1], packed[2], packed[3]);
+    }
+    let source = YuvImage { pixels: &planes[..], width, align: 1, height, subsamp: Subsamp::Sub2x1 };
+    Ok(encoder(quality)?.compress_yuv_to_vec(source)?.into())
+}
+
+fn encoder(quality: u8) -> Result<Compressor, Error> {
+    let mut encoder = Compressor::new()?;
+    encoder.set_quality(i32::from(quality.clamp(1, 100)))?;
+    Ok(encoder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture with structure, so that scaled decodes can be told apart.
+    fn gradient(width: usize, height: usize) -> Vec<u8> {
+        (0..width * height).flat_map(|at| [(at % width * 255 / width) as u8; 3]).collect()
+    }
+
+    #[test]
+    fn gray_is_the_right_size_and_brightness() {
+        for (width, height, scale) in
+            [(320, 240, 1), (640, 480, 2), (1280, 720, 4), (1920, 1080, 8), (645, 481, 4)]
+        {
+            let jpeg = encode_rgb(width, height, &gradient(width, height), 90).unwrap();
+            assert_eq!(check(&jpeg).unwrap(), (width, height));
+            let gray = decode_gray(&jpeg).unwrap();
+            assert_eq!(gray.scale, scale);
+            assert_eq!((gray.width, gray.height), (width.div_ceil(scale), height.div_ceil(scale)));
+            let middle = gray.data[gray.width * (gray.height / 2) + gray.width / 2];
+            assert!(middle.abs_diff(127) < 6, "{middle}");
+        }
+    }
+
+    #[test]
+    fn damage_is_refused() {
+        let whole = encode_rgb(64, 48, &gradient(64, 48), 90).unwrap();
+        assert!(matches!(check(&whole[..whole.len() / 2]), Err(Error::Truncated)));
+        assert!(matches!(check(b"no picture at all"), Err(Error::Damaged(_))));
+        assert!(matches!(check(&[]), Err(Error::Damaged(_))));
+        let mut absurd = whole.to_vec();
+        let frame_header = absurd.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        absurd[frame_header + 5..frame_header + 9].copy_from_slice(&[0xfd, 0xe8, 0xfd, 0xe8]);
+        assert!(matches!(check(&absurd), Err(Error::Size(65000, 65000))));
+        assert!(decode_gray(&whole[..whole.len() / 2]).is_err());
+        assert!(matches!(encode_rgb(64, 48, &[0; 5], 90), Err(Error::Truncated)));
+        assert!(matches!(encode_yuyv(63, 48, &[0; 9999], 90), Err(Error::Truncated)));
+    }
+
+    #[test]
+    fn yuyv_keeps_its_colours() {
+        let yuyv: Vec<u8> = [81, 90, 81, 240].repeat(32 * 32 / 2);
+        let rgb = decode_rgb(&encode_yuyv(32, 32, &yuyv, 95).unwrap()).unwrap();
+        let pixel = &rgb.data[3 * (16 * 32 + 16)..][..3];
+        assert!(pixel[0] > 230 && pixel[1] < 40 && pixel[2] < 40, "red expected, got {pixel:?}");
+    }
+}

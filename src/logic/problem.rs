@@ -1,0 +1,208 @@
+//! Every sentence about something that went wrong that a person can be shown: on the picture, the page, MQTT and REST.
+//!
+//! Not here: the cause for the log (edges log their own error chain), and faults of the configuration file
+//! ([`crate::config`] reports them with key and line).
+
+use std::fmt;
+
+/// What went wrong, in the words of the person who has to mend it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Problem {
+    /// The camera's device or file is not there.
+    NoCamera {
+        /// The configured source.
+        source: String,
+    },
+    /// Another program holds the camera.
+    CameraBusy {
+        /// The configured source.
+        source: String,
+    },
+    /// The system does not let us open the camera.
+    CameraDenied {
+        /// The configured source.
+        source: String,
+    },
+    /// The camera is open but sends nothing.
+    NoSignal,
+    /// The camera offers no format that we can use, or the file holds no picture.
+    NoUsableFormat {
+        /// What it offers, in a few words.
+        detail: String,
+    },
+    /// The camera failed in a way that has no kind of its own.
+    CameraFailed {
+        /// The system's words.
+        detail: String,
+    },
+    /// This build lacks the part that the source needs.
+    NotBuilt {
+        /// The cargo feature that is missing.
+        feature: &'static str,
+    },
+    /// A value is not a number.
+    NotANumber {
+        /// What was sent, cut to a few characters.
+        value: String,
+    },
+    /// A number lies outside its range.
+    OutOfRange {
+        /// What was sent, cut to a few characters.
+        value: String,
+        /// Smallest value allowed.
+        min: f64,
+        /// Largest value allowed.
+        max: f64,
+    },
+    /// A value is none of those that may be chosen.
+    NotAChoice {
+        /// What was sent, cut to a few characters.
+        value: String,
+        /// What would have been accepted.
+        allowed: String,
+    },
+    /// The entity cannot be written.
+    ReadOnly {
+        /// Its key.
+        key: String,
+    },
+    /// There is no such thing.
+    NotFound {
+        /// What was looked for.
+        what: String,
+    },
+    /// A command came as a retained message and would fire again at each reconnect.
+    RetainedCommand,
+    /// A request is not the JSON that it has to be.
+    BadRequest {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The camera shows nothing because privacy is on.
+    Privacy,
+    /// No credential, or a wrong one.
+    Unauthorized,
+    /// The request is larger than its route takes.
+    TooLarge {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// As many people as allowed are watching already.
+    TooManyViewers {
+        /// Viewers allowed.
+        limit: usize,
+    },
+    /// Too much to do at the moment.
+    Busy,
+}
+
+impl Problem {
+    /// The stable word for programs, `snake_case`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoCamera { .. } => "no_camera",
+            Self::CameraBusy { .. } => "camera_busy",
+            Self::CameraDenied { .. } => "camera_denied",
+            Self::NoSignal => "no_signal",
+            Self::NoUsableFormat { .. } => "no_usable_format",
+            Self::CameraFailed { .. } => "camera_failed",
+            Self::NotBuilt { .. } => "not_built",
+            Self::NotANumber { .. } => "not_a_number",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::NotAChoice { .. } => "not_a_choice",
+            Self::ReadOnly { .. } => "read_only",
+            Self::NotFound { .. } => "not_found",
+            Self::RetainedCommand => "retained_command",
+            Self::BadRequest { .. } => "bad_request",
+            Self::Privacy => "privacy",
+            Self::Unauthorized => "unauthorized",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooManyViewers { .. } => "too_many_viewers",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// A few words, as on the card that replaces the picture.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::NoCamera { .. } => "No camera",
+            Self::CameraBusy { .. } => "Camera in use",
+            Self::CameraDenied { .. } => "No permission",
+            Self::NoSignal => "No signal",
+            Self::NoUsableFormat { .. } => "No usable picture format",
+            Self::CameraFailed { .. } => "Camera fault",
+            Self::NotBuilt { .. } => "Not in this build",
+            Self::NotANumber { .. } => "Not a number",
+            Self::OutOfRange { .. } => "Out of range",
+            Self::NotAChoice { .. } => "Unknown value",
+            Self::ReadOnly { .. } => "Cannot be set",
+            Self::NotFound { .. } => "Not found",
+            Self::RetainedCommand => "Retained command ignored",
+            Self::BadRequest { .. } => "Bad request",
+            Self::Privacy => "Privacy is on",
+            Self::Unauthorized => "Not signed in",
+            Self::TooLarge { .. } => "Too large",
+            Self::TooManyViewers { .. } => "Too many viewers",
+            Self::Busy => "Busy",
+        }
+    }
+
+    /// What happened and what to do, in a sentence or two.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            Self::NoCamera { source } => {
+                format!("{source} is not there. Plug the camera in, or set another source; it is tried again by itself.")
+            }
+            Self::CameraBusy { source } => {
+                format!("Another program uses {source}. Close that program; the camera is tried again by itself.")
+            }
+            Self::CameraDenied { source } => {
+                format!("{source} may not be opened. Add the user that runs Doorward to the group video.")
+            }
+            Self::NoSignal => "The camera sends no pictures. Check its cable; it is tried again by itself.".into(),
+            Self::NoUsableFormat { detail } => format!("{detail}. Doorward reads MJPG and YUYV."),
+            Self::CameraFailed { detail } => format!("{detail}. The camera is tried again by itself."),
+            Self::NotBuilt { feature } => {
+                format!("This program was built without {feature}. Build it with --features {feature}, or choose another source.")
+            }
+            Self::NotANumber { value } => format!("\"{value}\" is not a number."),
+            Self::OutOfRange { value, min, max } => format!("{value} is outside {min} to {max}."),
+            Self::NotAChoice { value, allowed } => format!("\"{value}\" is not known here; {allowed} would be."),
+            Self::ReadOnly { key } => format!("{key} can be read but not set."),
+            Self::NotFound { what } => format!("There is no {what}."),
+            Self::RetainedCommand => {
+                "The message is retained and would be carried out again at each reconnect. Send it without the retain flag.".into()
+            }
+            Self::BadRequest { detail } => format!("{detail}."),
+            Self::Privacy => "The camera is closed and no picture is kept. Switch privacy off to see it.".into(),
+            Self::Unauthorized => {
+                "Send the token as \"Authorization: Bearer …\", as ?token=…, or as the password of Basic authentication.".into()
+            }
+            Self::TooLarge { limit } => format!("At most {limit} bytes are taken here."),
+            Self::TooManyViewers { limit } => format!("{limit} viewers are watching already. Try again when one has left."),
+            Self::Busy => "There is too much to do at the moment. Try again in a second.".into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}: {}", self.title(), self.advice())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// At most forty characters of a value that somebody sent, for use in a sentence.
+#[must_use]
+pub fn quoted(value: &str) -> String {
+    const LONGEST: usize = 40;
+    let mut text: String = value.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    if value.chars().count() > LONGEST {
+        text.push('…');
+    }
+    text
+}
