@@ -91,7 +91,9 @@ impl Hub {
     #[must_use]
     pub fn watch(self: &Arc<Self>) -> Viewer {
         self.watching.fetch_add(1, Ordering::Relaxed);
-        Viewer { counted: true, ..self.viewer() }
+        let mut viewer = self.viewer();
+        viewer.counted = true;
+        viewer
     }
 
     /// How many people are watching now.
@@ -233,7 +235,8 @@ mod tests {
 
     #[test]
     fn no_wake_up_is_lost_between_threads_and_tasks() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         for n in 1..=200 {
             let hub = Hub::new();
             let (mut blocking, mut waiting) = (hub.viewer(), hub.viewer());

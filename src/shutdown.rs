@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn threads_and_tasks_both_hear_it() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         for _ in 0..100 {
             let signal = Shutdown::new();
             let (for_thread, for_task) = (signal.clone(), signal.clone());
