@@ -7,5 +7,6 @@ pub mod logic;
 
 pub mod frame;
 pub mod hub;
+pub mod inbox;
 pub mod jpeg;
 pub mod shutdown;

@@ -2,5 +2,14 @@
 //!
 //! Time and everything random come in as arguments; what shall happen goes out as values.
 
+pub mod appliance;
+pub mod command;
+pub mod discovery;
+pub mod effect;
+pub mod entities;
+pub mod events;
+pub mod input;
 pub mod picture;
 pub mod problem;
+pub mod state;
+pub mod topics;

@@ -1,0 +1,301 @@
+//! Device discovery for Home Assistant: one document a device, and what to publish so that the broker holds just that.
+//!
+//! Documents follow Home Assistant 2024.12 and newer. An unknown key at the root, or a component without `unique_id`, makes
+//! Home Assistant refuse the whole device, so nothing optional is added lightly.
+//! Not here: when to publish ([`crate::mqtt`]).
+
+use serde_json::{Map, Value, json};
+
+use super::entities::{CAMERA, Category, Entity, Kind, Measure};
+use super::state::{CameraState, State};
+use super::topics::Topics;
+
+/// Presence that is not repeated within this many seconds is no longer believed.
+pub const EXPIRE_AFTER_S: u32 = 90;
+/// Health older than this many seconds is no longer believed.
+const HEALTH_EXPIRE_AFTER_S: u32 = 180;
+
+/// What the documents say about this installation.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// Random id of the node, made once.
+    pub node_uuid: String,
+    /// Name of the node.
+    pub node_name: String,
+    /// Random id of each camera by camera id.
+    pub camera_uuids: std::collections::BTreeMap<String, String>,
+    /// Version of this program.
+    pub version: String,
+    /// Address of the page, for the "Visit" link; empty if unknown.
+    pub url: String,
+}
+
+/// A device's document: its object id and JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Last but one segment of the topic; never changes.
+    pub object: String,
+    /// The document.
+    pub body: Value,
+}
+
+impl Installation {
+    /// Object id of the node's own device; every device of ours begins with it.
+    #[must_use]
+    pub fn node_object(&self) -> String {
+        format!("doorward_{}", self.node_uuid)
+    }
+
+    /// Object id of a camera's device.
+    #[must_use]
+    pub fn camera_object(&self, camera: &str) -> String {
+        let uuid = self.camera_uuids.get(camera).map_or(camera, String::as_str);
+        format!("{}_{uuid}", self.node_object())
+    }
+
+    /// The documents that the broker should hold, the node's first.
+    #[must_use]
+    pub fn documents(&self, state: &State, topics: &Topics) -> Vec<Document> {
+        let cameras = state.cameras.iter().map(|(id, camera)| self.camera(id, camera, state, topics));
+        std::iter::once(self.node(topics)).chain(cameras).collect()
+    }
+
+    fn node(&self, topics: &Topics) -> Document {
+        let object = self.node_object();
+        let components: Map<String, Value> = NODE_SENSORS
+            .iter()
+            .map(|sensor| (sensor.field.to_owned(), sensor.component(&object, topics)))
+            .collect();
+        let mut device = self.device(&object, &self.node_name, "Doorward");
+        device.insert("sw".into(), json!(self.version));
+        let body = json!({
+            "dev": device,
+            "o": self.origin(),
+            "availability": [{ "topic": topics.status() }],
+            "qos": 1,
+            "cmps": components,
+        });
+        Document { object, body }
+    }
+
+    fn camera(&self, id: &str, camera: &CameraState, state: &State, topics: &Topics) -> Document {
+        let object = self.camera_object(id);
+        let mut components = Map::new();
+        for entity in CAMERA {
+            components.insert(entity.component(), camera_component(entity, &object, id, topics));
+        }
+        for (slug, name) in &state.people {
+            let component = person_component(&object, id, slug, name, topics);
+            components.insert(format!("person_{slug}"), component);
+        }
+        let mut device = self.device(&object, &camera.name, "Camera");
+        device.insert("sw".into(), json!(self.version));
+        device.insert("via_device".into(), json!(self.node_object()));
+        if !camera.area.is_empty() {
+            device.insert("sa".into(), json!(camera.area));
+        }
+        let body = json!({
+            "dev": device,
+            "o": self.origin(),
+            "availability": [{ "topic": topics.status() }, { "topic": topics.camera_status(id) }],
+            "availability_mode": "all",
+            "qos": 1,
+            "cmps": components,
+        });
+        Document { object, body }
+    }
+
+    fn device(&self, object: &str, name: &str, model: &str) -> Map<String, Value> {
+        let mut device = Map::new();
+        device.insert("ids".into(), json!([object]));
+        device.insert("name".into(), json!(name));
+        device.insert("mf".into(), json!("Doorward"));
+        device.insert("mdl".into(), json!(model));
+        if !self.url.is_empty() {
+            device.insert("cu".into(), json!(self.url));
+        }
+        device
+    }
+
+    fn origin(&self) -> Value {
+        json!({ "name": "doorward", "sw": self.version })
+    }
+}
+
+/// A sensor of the node, read from its `health` topic.
+struct NodeSensor {
+    field: &'static str,
+    name: &'static str,
+    unit: &'static str,
+    class: Option<&'static str>,
+    icon: Option<&'static str>,
+}
+
+const NODE_SENSORS: &[NodeSensor] = &[
+    NodeSensor { field: "uptime_s", name: "Uptime", unit: "s", class: Some("duration"), icon: None },
+    NodeSensor { field: "rss_mb", name: "Memory", unit: "MB", class: Some("data_size"), icon: None },
+    NodeSensor { field: "cpu_pct", name: "Processor", unit: "%", class: None, icon: Some("mdi:cpu-64-bit") },
+];
+
+impl NodeSensor {
+    fn component(&self, object: &str, topics: &Topics) -> Value {
+        let mut component = base_component("sensor", object, self.field, Some(self.name), self.icon);
+        component.insert("state_topic".into(), json!(topics.health()));
+        component.insert("value_template".into(), json!(format!("{{{{ value_json.{} }}}}", self.field)));
+        component.insert("expire_after".into(), json!(HEALTH_EXPIRE_AFTER_S));
+        component.insert("entity_category".into(), json!("diagnostic"));
+        component.insert("unit_of_measurement".into(), json!(self.unit));
+        component.insert("state_class".into(), json!("measurement"));
+        component.insert("suggested_display_precision".into(), json!(0));
+        if let Some(class) = self.class {
+            component.insert("device_class".into(), json!(class));
+        }
+        Value::Object(component)
+    }
+}
+
+fn base_component(
+    platform: &str,
+    object: &str,
+    component: &str,
+    name: Option<&str>,
+    icon: Option<&str>,
+) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("p".into(), json!(platform));
+    map.insert("unique_id".into(), json!(format!("{object}_{component}")));
+    map.insert("name".into(), json!(name));
+    if let Some(icon) = icon {
+        map.insert("icon".into(), json!(icon));
+    }
+    map
+}
+
+fn camera_component(entity: &Entity<CameraState>, object: &str, camera: &str, topics: &Topics) -> Value {
+    let platform = platform(&entity.kind);
+    let mut map = base_component(platform, object, &entity.component(), entity.name, entity.icon);
+    match entity.category {
+        Category::Primary => {}
+        Category::Config => drop(map.insert("entity_category".into(), json!("config"))),
+        Category::Diagnostic => drop(map.insert("entity_category".into(), json!("diagnostic"))),
+    }
+    let topic = topics.entity(camera, entity.key);
+    match &entity.kind {
+        Kind::Camera => drop(map.insert("topic".into(), json!(topic))),
+        Kind::Image => {
+            map.insert("image_topic".into(), json!(topic));
+            map.insert("content_type".into(), json!("image/jpeg"));
+        }
+        Kind::Button { .. } => {
+            map.insert("command_topic".into(), json!(topics.press(camera, entity.key)));
+        }
+        Kind::Event { .. }
+        | Kind::BinarySensor { .. }
+        | Kind::Sensor { .. }
+        | Kind::Switch { .. }
+        | Kind::Number { .. } => drop(map.insert("state_topic".into(), json!(topic))),
+    }
+    if entity.is_setting() {
+        map.insert("command_topic".into(), json!(topics.set(camera, entity.key)));
+    }
+    if entity.names_people() {
+        map.insert("expire_after".into(), json!(EXPIRE_AFTER_S));
+    }
+    if entity.key == "motion" {
+        map.insert("json_attributes_topic".into(), json!(topics.attributes(camera, entity.key)));
+    }
+    map.extend(details(&entity.kind));
+    Value::Object(map)
+}
+
+fn platform(kind: &Kind<CameraState>) -> &'static str {
+    match kind {
+        Kind::Camera => "camera",
+        Kind::Image => "image",
+        Kind::Event { .. } => "event",
+        Kind::BinarySensor { .. } => "binary_sensor",
+        Kind::Sensor { .. } => "sensor",
+        Kind::Switch { .. } => "switch",
+        Kind::Number { .. } => "number",
+        Kind::Button { .. } => "button",
+    }
+}
+
+/// Keys that depend on the kind alone.
+fn details(kind: &Kind<CameraState>) -> Map<String, Value> {
+    let details = match kind {
+        Kind::Camera | Kind::Image | Kind::Button { .. } | Kind::Switch { .. } => json!({}),
+        Kind::Event { types, class: None } => json!({ "event_types": types }),
+        Kind::Event { types, class: Some(class) } => json!({ "event_types": types, "device_class": class }),
+        Kind::BinarySensor { class, .. } => json!({ "device_class": class }),
+        Kind::Number { min, max, step, unit: "", .. } => {
+            json!({ "min": min, "max": max, "step": step, "mode": "box" })
+        }
+        Kind::Number { min, max, step, unit, .. } => {
+            json!({ "min": min, "max": max, "step": step, "mode": "box", "unit_of_measurement": unit })
+        }
+        Kind::Sensor { measure, .. } => sensor_details(measure),
+    };
+    match details {
+        Value::Object(map) => map,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    }
+}
+
+fn sensor_details(measure: &Measure) -> Value {
+    match measure {
+        Measure::Words(words) => json!({ "device_class": "enum", "options": words }),
+        Measure::People => json!({}),
+        Measure::Time => json!({ "device_class": "timestamp" }),
+        Measure::Number { unit, class, decimals } => {
+            let mut map = Map::new();
+            map.insert("state_class".into(), json!("measurement"));
+            map.insert("suggested_display_precision".into(), json!(decimals));
+            if !unit.is_empty() {
+                map.insert("unit_of_measurement".into(), json!(unit));
+            }
+            if let Some(class) = class {
+                map.insert("device_class".into(), json!(class));
+            }
+            Value::Object(map)
+        }
+    }
+}
+
+fn person_component(object: &str, camera: &str, slug: &str, name: &str, topics: &Topics) -> Value {
+    let icon = Some("mdi:account");
+    let mut map = base_component("binary_sensor", object, &format!("person_{slug}"), Some(name), icon);
+    map.insert("state_topic".into(), json!(topics.person(camera, slug)));
+    map.insert("device_class".into(), json!("occupancy"));
+    map.insert("expire_after".into(), json!(EXPIRE_AFTER_S));
+    Value::Object(map)
+}
+
+/// The documents to publish, in order, so that the broker goes from what it holds to `wanted`.
+///
+/// Leaving a component out removes nothing in Home Assistant, so a document that loses components is first published
+/// with only the platform for each of those.
+#[must_use]
+pub fn steps(held: Option<&Value>, wanted: &Value) -> Vec<Value> {
+    let Some(held) = held else { return vec![wanted.clone()] };
+    if held == wanted {
+        return Vec::new();
+    }
+    let empty = Map::new();
+    let components = |document: &Value| document.get("cmps").and_then(Value::as_object).cloned();
+    let (held, now) = (components(held).unwrap_or_default(), wanted.get("cmps").and_then(Value::as_object));
+    let now = now.unwrap_or(&empty);
+    let gone: Map<String, Value> = held
+        .iter()
+        .filter(|(id, _)| !now.contains_key(*id))
+        .filter_map(|(id, component)| Some((id.clone(), json!({ "p": component.get("p")? }))))
+        .collect();
+    if gone.is_empty() {
+        return vec![wanted.clone()];
+    }
+    let mut farewell = wanted.clone();
+    if let Some(components) = farewell.get_mut("cmps").and_then(Value::as_object_mut) {
+        components.extend(gone);
+    }
+    vec![farewell, wanted.clone()]
+}

@@ -1,0 +1,67 @@
+//! What the appliance wants done in the world, as plain values; [`crate::app`] carries it out.
+
+use std::sync::Arc;
+
+use super::events::Event;
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Tell a camera thread.
+    Camera(String, CameraOrder),
+    /// Tell a motion loop.
+    Motion(String, MotionOrder),
+    /// Tell a face loop.
+    Faces(String, FacesOrder),
+    /// Tell the world about an event: picture first, then presence, then the event.
+    Announce(Arc<Event>),
+    /// Take the camera's present picture and hand it back as [`super::input::Input::Snapshot`].
+    TakeSnapshot {
+        /// Camera id.
+        camera: String,
+        /// Id of the event to be.
+        id: String,
+    },
+    /// Keep the settings of the state on disk.
+    SaveSettings,
+    /// Replace every picture of this camera that the outside may still show.
+    BlankPictures(String),
+}
+
+/// An order to a camera thread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum CameraOrder {
+    /// Close the device and show the privacy card, or open it again.
+    Privacy(bool),
+    /// Frames per second at most.
+    Fps(f64),
+}
+
+/// An order to a motion loop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MotionOrder {
+    /// Look, or do not even decode.
+    Enabled(bool),
+    /// Sensitivity: gray levels and square pixels of the camera's picture.
+    Sensitivity {
+        /// Gray levels, 1 to 255.
+        threshold: f64,
+        /// Square pixels.
+        min_area: f64,
+    },
+    /// Take the next picture as background.
+    Reset,
+}
+
+/// An order to a face loop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FacesOrder {
+    /// Look while something moves, or never.
+    Enabled(bool),
+    /// Whether something moves.
+    Moving(bool),
+    /// Likeness from which a face may be named.
+    Threshold(f64),
+    /// Forget every track: the camera was closed.
+    Forget,
+}

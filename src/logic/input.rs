@@ -1,0 +1,158 @@
+//! Everything that can happen to the appliance, as plain values.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::command::Command;
+use super::picture::Rect;
+use super::problem::Problem;
+use super::state::{NodeState, Opened};
+
+/// The time at which something is handled, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For durations.
+    pub instant: Instant,
+    /// For people.
+    pub wall: Timestamp,
+}
+
+impl Now {
+    /// The wall time of an earlier (or equal) instant.
+    #[must_use]
+    pub fn wall_at(&self, earlier: Instant) -> Timestamp {
+        let ago = self.instant.saturating_duration_since(earlier);
+        self.wall.checked_sub(ago).unwrap_or(self.wall)
+    }
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody asks a camera for something.
+    Command {
+        /// Camera id.
+        camera: String,
+        /// What is asked.
+        command: Command,
+    },
+    /// The camera thread has news.
+    Camera {
+        /// Camera id.
+        camera: String,
+        /// The news.
+        news: CameraNews,
+    },
+    /// The motion loop has news.
+    Motion {
+        /// Camera id.
+        camera: String,
+        /// The news.
+        sighting: MotionSighting,
+    },
+    /// The face loop has news.
+    Faces {
+        /// Camera id.
+        camera: String,
+        /// The news.
+        sighting: FaceSighting,
+    },
+    /// The picture of a [`super::effect::Effect::TakeSnapshot`].
+    Snapshot {
+        /// Camera id.
+        camera: String,
+        /// The event's id, given by the effect.
+        id: String,
+        /// When the picture was taken.
+        captured_at: Instant,
+        /// The picture.
+        jpeg: Bytes,
+    },
+    /// The people that are enrolled now: slug and display name.
+    People(Vec<(String, String)>),
+    /// Fresh health figures, and viewers by camera id.
+    Health(NodeState, Vec<(String, usize)>),
+    /// An event went out; how long it took since the capture.
+    EventSent {
+        /// Camera id.
+        camera: String,
+        /// Milliseconds.
+        latency_ms: u64,
+    },
+    /// A deadline passed.
+    Tick,
+}
+
+/// News of a camera thread.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CameraNews {
+    /// Pictures come.
+    Opened(Opened),
+    /// No pictures come, and why; the thread goes on trying.
+    Lost(Problem),
+    /// Measured frames per second.
+    Rate(f64),
+}
+
+/// News of a motion loop.
+#[derive(Clone, Debug)]
+pub struct MotionSighting {
+    /// What changed.
+    pub change: Option<MotionChange>,
+    /// Share of the picture that moves, in per cent.
+    pub area_pct: f64,
+    /// Where it moves, biggest first.
+    pub boxes: Vec<Rect>,
+    /// When the camera delivered the frame.
+    pub captured_at: Instant,
+    /// The frame, for changes that deserve a picture.
+    pub jpeg: Option<Bytes>,
+}
+
+/// How motion changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MotionChange {
+    /// Something began to move.
+    Started,
+    /// Nothing has moved for the hold time.
+    Ended {
+        /// From the start to the last movement.
+        lasted: Duration,
+    },
+    /// Something changed, but it is not motion.
+    Suppressed {
+        /// Why: `light_change`, `starting`, `shake` …
+        reason: &'static str,
+    },
+}
+
+/// News of a face loop.
+#[derive(Clone, Debug)]
+pub struct FaceSighting {
+    /// People in view now: slug and display name.
+    pub known: Vec<(String, String)>,
+    /// Whether a face in view was decided to be unknown.
+    pub unknown: bool,
+    /// Whether any face is in view.
+    pub any: bool,
+    /// Decisions that were made just now.
+    pub decisions: Vec<FaceNews>,
+}
+
+/// One decision about a face, ready to be told.
+#[derive(Clone, Debug)]
+pub struct FaceNews {
+    /// The `event_type`: `known`, `unknown`, `unsure`, `corrected` or `left`.
+    pub event_type: &'static str,
+    /// Slug and name, for those that have one.
+    pub person: Option<(String, String)>,
+    /// The decision record: score, second, margin, face, rule, frames.
+    pub record: Map<String, Value>,
+    /// When the camera delivered the first frame in which the face was usable.
+    pub captured_at: Instant,
+    /// The best picture of it.
+    pub jpeg: Option<Bytes>,
+}

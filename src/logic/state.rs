@@ -1,0 +1,182 @@
+//! What is true now. One owner ([`super::appliance`]) changes it; everybody else reads snapshots.
+//!
+//! Not here: things that happened; those are [`super::events`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::events::Event;
+use super::picture::Rect;
+use super::problem::Problem;
+
+/// The whole appliance.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The appliance itself.
+    pub node: NodeState,
+    /// Cameras by id (the topic segment).
+    pub cameras: BTreeMap<String, CameraState>,
+    /// Display names of the enrolled people by slug.
+    pub people: BTreeMap<String, String>,
+    /// The newest events, newest first, at most [`super::appliance::RECENT_EVENTS`].
+    pub recent: VecDeque<Arc<Event>>,
+}
+
+/// Health of the appliance.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeState {
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Resident memory in megabytes (2^20 bytes).
+    pub rss_mb: f64,
+    /// Processor time used, in per cent of one core, over the last interval.
+    pub cpu_pct: f64,
+    /// Whether the broker has us connected.
+    pub mqtt_connected: bool,
+}
+
+/// Whether there is a picture, and if not, why.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Status {
+    /// Not opened yet.
+    #[default]
+    Starting,
+    /// Pictures come.
+    Running,
+    /// Closed on request.
+    Privacy,
+    /// The device or file is not there.
+    NoDevice(Problem),
+    /// It is there but does not work.
+    Error(Problem),
+}
+
+impl Status {
+    /// The words of the `state` sensor, in the order of the enum.
+    pub const WORDS: &'static [&'static str] = &["starting", "running", "privacy", "no_device", "error"];
+
+    /// The word for this status.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Privacy => "privacy",
+            Self::NoDevice(_) => "no_device",
+            Self::Error(_) => "error",
+        }
+    }
+
+    /// What went wrong, if something did.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::NoDevice(problem) | Self::Error(problem) => Some(problem),
+            Self::Starting | Self::Running | Self::Privacy => None,
+        }
+    }
+
+    /// Whether Home Assistant shall see the camera as available. Privacy is wanted, not a fault: the switch must stay usable.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        match self {
+            Self::Running | Self::Privacy => true,
+            Self::Starting | Self::NoDevice(_) | Self::Error(_) => false,
+        }
+    }
+}
+
+/// The stream that a camera delivers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Opened {
+    /// Pixels a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// The format's usual name: `MJPG`, `YUYV` …
+    pub format: String,
+    /// The device in its own words.
+    pub description: String,
+}
+
+/// One camera.
+#[derive(Clone, Debug, Default)]
+pub struct CameraState {
+    /// Display name.
+    pub name: String,
+    /// Room or place, suggested to Home Assistant once; may be empty.
+    pub area: String,
+    /// Whether there is a picture.
+    pub status: Status,
+    /// Since when the status holds.
+    pub since: Timestamp,
+    /// The stream, while the camera is open.
+    pub opened: Option<Opened>,
+    /// Whether something moves (after minimum duration and hold time).
+    pub motion: bool,
+    /// What moves, or why motion was held back.
+    pub motion_detail: MotionDetail,
+    /// The people in view: slug and display name.
+    pub present: BTreeMap<String, String>,
+    /// Whether somebody unknown is in view.
+    pub unknown_present: bool,
+    /// Values that people set while it runs; kept over restarts.
+    pub settings: Settings,
+    /// Frames per second delivered, measured.
+    pub measured_fps: f64,
+    /// Milliseconds from capture to the newest event.
+    pub latency_ms: Option<u64>,
+    /// People who watch the stream.
+    pub viewers: usize,
+    /// When a face was last in view.
+    pub last_face_at: Option<Timestamp>,
+}
+
+/// Details of motion.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MotionDetail {
+    /// Share of the picture that moves, in per cent.
+    pub area_pct: f64,
+    /// Where it moves, biggest first.
+    pub boxes: Vec<Rect>,
+    /// Why motion was last held back, as the event's `reason`.
+    pub reason: Option<&'static str>,
+}
+
+/// Values that are set while it runs. Units and ranges stand in [`super::entities::CAMERA`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Watch for motion.
+    pub motion_detection: bool,
+    /// Look for faces.
+    pub face_recognition: bool,
+    /// Send pictures over MQTT.
+    pub mqtt_pictures: bool,
+    /// Camera closed, outputs blank.
+    pub privacy: bool,
+    /// Gray levels.
+    pub motion_threshold: f64,
+    /// Square pixels.
+    pub motion_min_area: f64,
+    /// Cosine.
+    pub face_threshold: f64,
+    /// Frames per second.
+    pub fps: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            motion_detection: true,
+            face_recognition: true,
+            mqtt_pictures: true,
+            privacy: false,
+            motion_threshold: 25.0,
+            motion_min_area: 3000.0,
+            face_threshold: 0.45,
+            fps: 15.0,
+        }
+    }
+}
