@@ -9,4 +9,5 @@ pub mod frame;
 pub mod hub;
 pub mod inbox;
 pub mod jpeg;
+pub mod mqtt;
 pub mod shutdown;

@@ -201,7 +201,7 @@ fn camera_component(entity: &Entity<CameraState>, object: &str, camera: &str, to
     if entity.names_people() {
         map.insert("expire_after".into(), json!(EXPIRE_AFTER_S));
     }
-    if entity.key == "motion" {
+    if matches!(entity.key, "motion" | "state") {
         map.insert("json_attributes_topic".into(), json!(topics.attributes(camera, entity.key)));
     }
     map.extend(details(&entity.kind));

@@ -99,9 +99,9 @@ impl Event {
         format!("/api/events/{}/snapshot.jpg", self.id)
     }
 
-    /// The payload, as it is true at `now`; without topics for REST, where there are none.
+    /// The payload, as it is true at `now`. `topics` is given if the picture was sent over MQTT, to say where.
     #[must_use]
-    pub fn payload(&self, now: Instant, topics: &Topics) -> Value {
+    pub fn payload(&self, now: Instant, topics: Option<&Topics>) -> Value {
         let age_ms = self.age_ms(now);
         let mut payload = Map::new();
         payload.insert("v".into(), json!(SCHEMA_VERSION));
@@ -120,11 +120,11 @@ impl Event {
         Value::Object(payload)
     }
 
-    fn image(&self, topics: &Topics) -> Value {
+    fn image(&self, topics: Option<&Topics>) -> Value {
         match &self.picture {
             None => Value::Null,
             Some(picture) => json!({
-                "topic": topics.event_image(&self.camera, &self.id),
+                "topic": topics.map(|topics| topics.event_image(&self.camera, &self.id)),
                 "path": self.picture_path(),
                 "sha256": picture.sha256,
             }),
