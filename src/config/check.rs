@@ -9,8 +9,8 @@ use super::faults::Faults;
 use super::sources::Sources;
 use super::values::Values;
 use super::{
-    Broker, Camera, ClientCertificate, Config, Detector, Faces, Http, Id, Log, LogFormat, Login, Motion, Mqtt, Node,
-    Secret, Server, StartValues, Tls,
+    Broker, Camera, ClientCertificate, Config, Detector, Faces, Http, Id, Log, LogFormat, Login, Motion,
+    Mqtt, Node, Secret, Server, StartValues, Tls,
 };
 
 /// The configuration of these values; it is only good when no fault was added.
@@ -40,8 +40,9 @@ fn data_dir(values: &Values, sources: &Sources) -> PathBuf {
         let first = folders.to_str()?.split(':').next()?;
         (!first.is_empty()).then(|| PathBuf::from(first))
     };
-    let written = values.is_set("data_dir");
-    of_systemd().filter(|_| !written).unwrap_or_else(|| PathBuf::from(values.text("data_dir")))
+    // The default written out, as in a copy of the annotated file, is still the default.
+    let chosen = PathBuf::from(values.text("data_dir"));
+    if chosen == Path::new("data") { of_systemd().unwrap_or(chosen) } else { chosen }
 }
 
 fn node(values: &Values, sources: &Sources) -> Node {
@@ -52,7 +53,8 @@ fn node(values: &Values, sources: &Sources) -> Node {
 /// A topic segment made from any text.
 fn slug(text: &str) -> String {
     let first = text.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    let plain: String = first.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(32).collect();
+    let plain: String =
+        first.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(32).collect();
     match plain.trim_matches('_') {
         "" => "doorward".to_owned(),
         slug => slug.to_owned(),
@@ -117,7 +119,11 @@ fn login(values: &Values, faults: &mut Faults) -> Option<Login> {
     let password = match (in_config, in_file) {
         (Some(_), Some(_)) => {
             let other = values.place("mqtt.password");
-            faults.add("mqtt.password_file", format!("remove it, or mqtt.password ({other}): only one can be"), place);
+            faults.add(
+                "mqtt.password_file",
+                format!("remove it, or mqtt.password ({other}): only one can be"),
+                place,
+            );
             None
         }
         (Some(password), None) => Some(Secret::new(password)),
@@ -160,10 +166,18 @@ fn tls(values: &Values, faults: &mut Faults) -> Option<Tls> {
         ["mqtt.ca_file", "mqtt.client_cert_file", "mqtt.client_key_file"].map(&mut file);
     match (&cert_file, &key_file) {
         (Some(_), None) => {
-            faults.add("mqtt.client_cert_file", "needs mqtt.client_key_file too", values.place("mqtt.client_cert_file"));
+            faults.add(
+                "mqtt.client_cert_file",
+                "needs mqtt.client_key_file too",
+                values.place("mqtt.client_cert_file"),
+            );
         }
         (None, Some(_)) => {
-            faults.add("mqtt.client_key_file", "needs mqtt.client_cert_file too", values.place("mqtt.client_key_file"));
+            faults.add(
+                "mqtt.client_key_file",
+                "needs mqtt.client_cert_file too",
+                values.place("mqtt.client_key_file"),
+            );
         }
         (Some(_), Some(_)) | (None, None) => {}
     }
@@ -175,7 +189,8 @@ fn tls(values: &Values, faults: &mut Faults) -> Option<Tls> {
         }
         return None;
     }
-    let client = cert_file.zip(key_file).map(|(cert_file, key_file)| ClientCertificate { cert_file, key_file });
+    let client =
+        cert_file.zip(key_file).map(|(cert_file, key_file)| ClientCertificate { cert_file, key_file });
     Some(Tls { ca_file, client })
 }
 
@@ -203,7 +218,12 @@ fn http(values: &Values, faults: &mut Faults) -> Http {
     };
     if http.max_viewers > http.max_connections {
         let message = format!("more than http.max_connections, which is {}", http.max_connections);
-        faults.push("http.max_viewers", Some(http.max_viewers.to_string()), message, values.place("http.max_viewers"));
+        faults.push(
+            "http.max_viewers",
+            Some(http.max_viewers.to_string()),
+            message,
+            values.place("http.max_viewers"),
+        );
     }
     http
 }
@@ -223,7 +243,8 @@ fn listeners_differ(values: &Values, broker: Option<&Broker>, http: &Http, fault
 }
 
 fn faces(values: &Values, data_dir: &Path) -> Faces {
-    let detector = if values.text("faces.detector") == "rustface" { Detector::Rustface } else { Detector::Yunet };
+    let detector =
+        if values.text("faces.detector") == "rustface" { Detector::Rustface } else { Detector::Yunet };
     Faces {
         folder: values.filled("faces.folder").map_or_else(|| data_dir.join("faces"), PathBuf::from),
         detector,
@@ -248,7 +269,12 @@ fn cameras(values: &Values, faults: &mut Faults) -> Vec<Camera> {
         let twin = cameras[..at].iter().find(|other| is_device && other.source == camera.source);
         if let Some(twin) = twin {
             let message = format!("the same device as cameras.{}; each device can be one camera", twin.id);
-            faults.push(&key("source"), Some(format!("{:?}", camera.source)), message, values.place(&key("source")));
+            faults.push(
+                &key("source"),
+                Some(format!("{:?}", camera.source)),
+                message,
+                values.place(&key("source")),
+            );
         }
     }
     cameras

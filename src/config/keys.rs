@@ -16,14 +16,28 @@ pub(super) struct Key {
 /// What values a key takes, and its default.
 pub(super) enum Kind {
     /// Text that passes `check`; the error says what it needs. `allowed` says the same for the manual.
-    Text { default: &'static str, allowed: &'static str, check: fn(&str) -> Result<(), String> },
+    Text {
+        default: &'static str,
+        allowed: &'static str,
+        check: fn(&str) -> Result<(), String>,
+    },
     /// Text that is never shown.
     Secret,
     /// One of a few words; the first is the default.
     Choice(&'static [&'static str]),
     Switch(bool),
-    Integer { default: i64, min: i64, max: i64, unit: &'static str },
-    Number { default: f64, min: f64, max: f64, unit: &'static str },
+    Integer {
+        default: i64,
+        min: i64,
+        max: i64,
+        unit: &'static str,
+    },
+    Number {
+        default: f64,
+        min: f64,
+        max: f64,
+        unit: &'static str,
+    },
     /// A list of rectangles `[x, y, width, height]` in fractions of the picture; empty by default.
     Rects,
 }
@@ -63,7 +77,7 @@ pub(super) const SECTIONS: &[Section] = &[
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     key("data_dir", text("data", "a path", path),
-        "The folder for state, secrets and faces, relative to the working directory. Under systemd the default is the \
+        "The folder for state, secrets and faces, relative to the working directory. Under systemd, \"data\" means the \
          service's state directory."),
 
     key("node.id", text("", "1 to 32 characters, only a-z, 0-9 and _, or empty", empty_or_id),
@@ -187,11 +201,7 @@ const fn key(path: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { path, kind, doc }
 }
 
-const fn text(
-    default: &'static str,
-    allowed: &'static str,
-    check: fn(&str) -> Result<(), String>,
-) -> Kind {
+const fn text(default: &'static str, allowed: &'static str, check: fn(&str) -> Result<(), String>) -> Kind {
     Kind::Text { default, allowed, check }
 }
 
@@ -279,7 +289,11 @@ fn host(text: &str) -> Result<(), String> {
         return needs("only the host name; the port goes to mqtt.port");
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-    if text.len() > 253 || !text.chars().all(allowed) { needs("a host name or an IP address") } else { Ok(()) }
+    if text.len() > 253 || !text.chars().all(allowed) {
+        needs("a host name or an IP address")
+    } else {
+        Ok(())
+    }
 }
 
 fn address(text: &str) -> Result<(), String> {

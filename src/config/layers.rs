@@ -12,6 +12,7 @@ use std::path::Path;
 use config::{Map, Source, Value, ValueKind};
 use toml::de::{DeTable, DeValue};
 
+use super::Id;
 use super::cli::Flags;
 use super::faults::Faults;
 use super::keys::{self, RESERVED_IDS};
@@ -19,7 +20,6 @@ use super::sources::{ENV_PREFIX, Sources};
 use super::suggest;
 use super::value::{self, Written};
 use super::values::Values;
-use super::Id;
 
 /// The checked values of all layers, merged; none when the file cannot be understood at all.
 pub(super) fn merge(sources: &Sources, faults: &mut Faults) -> Option<Values> {
@@ -52,16 +52,25 @@ impl Source for Layer {
 }
 
 impl Layer {
-    /// Takes one written value, or notes what is wrong with it.
-    fn take(&mut self, path: &str, written: &Written<'_>, place: &str, faults: &mut Faults) {
-        let Some(key) = keys::find(path) else {
-            let what = if keys::is_section(path) { "a section with keys, not a value" } else { "unknown key" };
-            faults.add(path, format!("{what}{}", suggest::instead_of(path)), place);
-            return;
-        };
+    /// Takes a value of the environment or the command line, where no section has named the camera before.
+    fn take_text(&mut self, path: &str, text: &str, place: &str, faults: &mut Faults) {
         if let Err(why) = camera_of(path).map_or(Ok(()), check_camera_id) {
             faults.add(path, why, place);
         }
+        self.take(path, &Written::Text(text), place, faults);
+    }
+
+    /// Takes one written value, or notes what is wrong with it.
+    fn take(&mut self, path: &str, written: &Written<'_>, place: &str, faults: &mut Faults) {
+        let Some(key) = keys::find(path) else {
+            let message = if keys::is_section(path) {
+                "a section with keys, not a value".to_owned()
+            } else {
+                format!("unknown key{}", suggest::instead_of(path))
+            };
+            faults.add(path, message, place);
+            return;
+        };
         match value::read(key, written) {
             Ok(kind) => {
                 let value = Value::new(Some(&place.to_owned()), kind);
@@ -210,7 +219,7 @@ fn of_environment(sources: &Sources, faults: &mut Faults) -> Layer {
             if !path.split('.').all(|part| plain(part).is_some()) {
                 faults.add("", "unknown key", &place);
             } else if let Some(text) = utf8(text, &path, &place, faults) {
-                layer.take(&path, &Written::Text(text), &place, faults);
+                layer.take_text(&path, text, &place, faults);
             }
         } else if let Some(rest) = name.strip_prefix("DOORWARD_").filter(|rest| rest.contains("__")) {
             // A silent miss otherwise. Without the second pair it may be another program's, as Kubernetes' are.
@@ -237,13 +246,13 @@ fn of_flags(flags: &Flags, faults: &mut Faults) -> Layer {
     ];
     for (path, place, given) in named {
         if let Some(text) = given.and_then(|text| utf8(text, path, place, faults)) {
-            layer.take(path, &Written::Text(text), place, faults);
+            layer.take_text(path, text, place, faults);
         }
     }
     for set in &flags.set {
         match set.split_once('=') {
             Some((path, text)) if path.split('.').all(|part| plain(part).is_some()) => {
-                layer.take(path, &Written::Text(text), &format!("flag --set {path}"), faults);
+                layer.take_text(path, text, &format!("flag --set {path}"), faults);
             }
             // Not shown: it may be a password.
             _ => faults.add("", "needs KEY=VALUE, such as mqtt.host=192.168.1.2", "flag --set"),

@@ -4,8 +4,10 @@
 //! Every key is declared once, in [`keys`]; the annotated `config/doorward.toml` and `docs/config.md` are written
 //! from there. Not here: values that change while the appliance runs; see [`crate::store`] and `crate::logic`.
 
-pub mod cli;
 mod check;
+pub mod cli;
+#[cfg(test)]
+mod document;
 mod faults;
 mod keys;
 mod layers;
@@ -14,6 +16,9 @@ mod sources;
 mod suggest;
 mod value;
 mod values;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::SocketAddr;

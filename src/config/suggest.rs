@@ -17,7 +17,8 @@ pub(super) fn instead_of(path: &str) -> String {
 
 /// The best candidate: misspelt at its place, or spelt rightly at the wrong place.
 fn nearest(wanted: &str) -> Option<&'static str> {
-    let sections = SECTIONS.iter().map(|section| section.path).filter(|path| !path.is_empty());
+    let sections =
+        SECTIONS.iter().map(|section| section.path).filter(|path| !path.is_empty()).chain(["cameras"]);
     let known = || KEYS.iter().map(|key| key.path).chain(sections.clone());
     let by_spelling = known()
         .map(|path| (strsim::damerau_levenshtein(wanted, path), path))

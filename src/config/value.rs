@@ -62,16 +62,21 @@ fn typed(kind: &Kind, written: &Written<'_>) -> Result<ValueKind, String> {
             Some(text) if words.contains(&text) => Ok(ValueKind::String(text.to_owned())),
             _ => Err(format!("not known, allowed: {}", allowed())),
         },
-        Kind::Switch(_) => {
-            switch(written).map(ValueKind::Boolean).ok_or_else(|| format!("not a switch, allowed: {}", allowed()))
-        }
+        Kind::Switch(_) => switch(written)
+            .map(ValueKind::Boolean)
+            .ok_or_else(|| format!("not a switch, allowed: {}", allowed())),
         Kind::Integer { min, max, .. } => {
-            let number = integer(written).ok_or_else(|| format!("not a whole number, allowed: {}", allowed()))?;
+            let number =
+                integer(written).ok_or_else(|| format!("not a whole number, allowed: {}", allowed()))?;
             if (min..=max).contains(&&number) { Ok(ValueKind::I64(number)) } else { out_of_range(&allowed()) }
         }
         Kind::Number { min, max, .. } => {
             let number = number(written).ok_or_else(|| format!("not a number, allowed: {}", allowed()))?;
-            if (min..=max).contains(&&number) { Ok(ValueKind::Float(number)) } else { out_of_range(&allowed()) }
+            if (min..=max).contains(&&number) {
+                Ok(ValueKind::Float(number))
+            } else {
+                out_of_range(&allowed())
+            }
         }
         Kind::Rects => rects(written).map_err(|why| format!("{why}, allowed: {}", allowed())),
     }

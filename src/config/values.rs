@@ -34,7 +34,8 @@ impl Values {
 
     /// Whether a layer sets the key to something else than an empty text.
     pub(super) fn is_set(&self, path: &str) -> bool {
-        self.written(path).is_some_and(|value| !matches!(&value.kind, ValueKind::String(text) if text.is_empty()))
+        self.written(path)
+            .is_some_and(|value| !matches!(&value.kind, ValueKind::String(text) if text.is_empty()))
     }
 
     pub(super) fn text(&self, path: &str) -> String {
