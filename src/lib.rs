@@ -5,6 +5,7 @@
 
 pub mod logic;
 
+pub mod config;
 pub mod frame;
 pub mod hub;
 pub mod inbox;

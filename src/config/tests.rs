@@ -1,0 +1,634 @@
+//! The configuration through its front door: layers in, a checked `Config` or the list of mistakes out.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::cli::{Cli, Command, Flags};
+use super::keys::{KEYS, Kind};
+use super::{Camera, Config, Detector, Faults, Id, LogFormat, Sources, document, load};
+
+/// Layers to hand to `load`, built up by the test.
+struct Case {
+    folder: tempfile::TempDir,
+    sources: Sources,
+}
+
+impl Case {
+    fn new() -> Self {
+        let sources = Sources { host_name: "Porch-Pi.lan".to_owned(), ..Sources::default() };
+        Self { folder: tempfile::tempdir().unwrap(), sources }
+    }
+
+    fn file(mut self, text: impl AsRef<[u8]>) -> Self {
+        let path = self.folder.path().join("doorward.toml");
+        std::fs::write(&path, text).unwrap();
+        self.sources.file = Some(path);
+        self
+    }
+
+    fn env(mut self, name: &str, text: &str) -> Self {
+        self.sources.env.push((name.into(), text.into()));
+        self
+    }
+
+    fn set(mut self, text: &str) -> Self {
+        self.sources.flags.set.push(text.to_owned());
+        self
+    }
+
+    fn load(&self) -> Result<Config, Faults> {
+        load(&self.sources)
+    }
+
+    fn good(&self) -> Config {
+        self.load().unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    /// The mistakes as shown, without the temporary folder.
+    fn lines(&self) -> Vec<String> {
+        let folder = format!("{}/", self.folder.path().display());
+        match self.load() {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.iter().map(|fault| fault.to_string().replace(&folder, "")).collect(),
+        }
+    }
+}
+
+fn faults_of(file: &str) -> Vec<String> {
+    Case::new().file(file).lines()
+}
+
+#[test]
+fn nothing_at_all_is_a_good_configuration() {
+    let config = Case::new().good();
+    assert_eq!(config.data_dir, Path::new("data"));
+    assert_eq!((config.node.id.as_str(), config.node.name.as_str()), ("porch_pi", "Doorward"));
+    assert_eq!((config.log.filter.as_str(), config.log.format), ("info", LogFormat::Text));
+    assert!(config.mqtt.server.is_none() && config.mqtt.discovery);
+    assert_eq!(config.broker.unwrap().bind.to_string(), "127.0.0.1:1883");
+    assert_eq!(config.http.bind.to_string(), "0.0.0.0:8420");
+    assert_eq!(config.faces.folder, Path::new("data/faces"));
+    assert_eq!((config.faces.detector, config.faces.interval), (Detector::Yunet, Duration::from_millis(250)));
+    assert!(config.cameras.is_empty() && config.file.is_none());
+}
+
+#[test]
+fn a_host_without_a_usable_name_is_called_doorward() {
+    for name in ["", "...", "ÄÖ", "_-_"] {
+        let mut case = Case::new();
+        case.sources.host_name = name.to_owned();
+        assert_eq!(case.good().node.id.as_str(), "doorward", "{name:?}");
+    }
+}
+
+#[test]
+fn every_bad_value_names_key_value_range_and_line() {
+    let table: &[(&str, &str)] = &[
+        ("[mqtt]\nport = 70000", "mqtt.port = 70000: out of range, allowed: 0 to 65535 (doorward.toml:2)"),
+        ("mqtt.port = -1", "mqtt.port = -1: out of range, allowed: 0 to 65535 (doorward.toml:1)"),
+        (
+            "mqtt.port = 1883.0",
+            "mqtt.port = 1883.0: not a whole number, allowed: 0 to 65535 (doorward.toml:1)",
+        ),
+        (
+            "mqtt.port = \"1883\"",
+            "mqtt.port = \"1883\": not a whole number, allowed: 0 to 65535 (doorward.toml:1)",
+        ),
+        (
+            "mqtt.port = 99999999999999999999",
+            "mqtt.port = 99999999999999999999: not a whole number, allowed: 0 to 65535 (doorward.toml:1)",
+        ),
+        (
+            "[mqtt]\n\n\ntls = \"yes\"",
+            "mqtt.tls = \"yes\": not a switch, allowed: true or false (doorward.toml:4)",
+        ),
+        ("mqtt.tls = 1", "mqtt.tls = 1: not a switch, allowed: true or false (doorward.toml:1)"),
+        (
+            "mqtt.picture_interval = 0.1",
+            "mqtt.picture_interval = 0.1: out of range, allowed: 0.5 to 60 seconds (doorward.toml:1)",
+        ),
+        (
+            "faces.unknown_grace = nan",
+            "faces.unknown_grace = nan: not a number, allowed: 0 to 60 seconds (doorward.toml:1)",
+        ),
+        (
+            "faces.unknown_grace = inf",
+            "faces.unknown_grace = inf: not a number, allowed: 0 to 60 seconds (doorward.toml:1)",
+        ),
+        (
+            "faces.detector = \"yolo\"",
+            "faces.detector = \"yolo\": not known, allowed: yunet, rustface (doorward.toml:1)",
+        ),
+        ("mqtt.username = 7", "mqtt.username = 7: needs to be text in \"quotes\" (doorward.toml:1)"),
+        (
+            "node.id = \"Front Door\"",
+            "node.id = \"Front Door\": needs 1 to 32 characters, only a-z, 0-9 and _ (doorward.toml:1)",
+        ),
+        ("node.name = \" \"", "node.name = \" \": needs 1 to 64 characters (doorward.toml:1)"),
+        (
+            "mqtt.host = \"mqtt://10.0.0.1\"",
+            "mqtt.host = \"mqtt://10.0.0.1\": needs only the host name; the port goes to mqtt.port, and TLS is switched on \
+             with mqtt.tls (doorward.toml:1)",
+        ),
+        (
+            "mqtt.host = \"10.0.0.1:1883\"",
+            "mqtt.host = \"10.0.0.1:1883\": needs only the host name; the port goes to mqtt.port (doorward.toml:1)",
+        ),
+        (
+            "mqtt.base_topic = \"a/#\"",
+            "mqtt.base_topic = \"a/#\": needs a topic without + # $ and without a slash at either end (doorward.toml:1)",
+        ),
+        (
+            "http.bind = \"8420\"",
+            "http.bind = \"8420\": needs an IP address and a port, such as 127.0.0.1:1883 or 0.0.0.0:8420 (doorward.toml:1)",
+        ),
+        ("data_dir = \"\"", "data_dir = \"\": needs a path (doorward.toml:1)"),
+        (
+            "log.level = \"inof\"",
+            "log.level = \"inof\": needs error, warn, info, debug, trace or a filter such as info,doorward::mqtt=debug \
+             (doorward.toml:1)",
+        ),
+        (
+            "[cameras.porch.motion]\nmasks = [[0.5, 0, 0.6, 1]]",
+            "cameras.porch.motion.masks = a list: a rectangle is empty or leaves the picture, allowed: a list of [x, y, \
+             width, height], each 0 to 1, inside the picture (doorward.toml:2)",
+        ),
+        (
+            "[cameras.porch.motion]\nmasks = [[0, 0, 1]]",
+            "cameras.porch.motion.masks = a list: a rectangle needs four numbers, allowed: a list of [x, y, width, \
+             height], each 0 to 1, inside the picture (doorward.toml:2)",
+        ),
+        (
+            "cameras.porch.fps = 0",
+            "cameras.porch.fps = 0: out of range, allowed: 1 to 60 frames per second (doorward.toml:1)",
+        ),
+        (
+            "cameras.porch.source = \"usb\"",
+            "cameras.porch.source = \"usb\": needs to begin with v4l2, file:, libcamera or demo (doorward.toml:1)",
+        ),
+        ("mqtt = 5", "mqtt: a section with keys, not a value (doorward.toml:1)"),
+        (
+            "mqtt.port.x = 5",
+            "mqtt.port = a section: not a whole number, allowed: 0 to 65535 (doorward.toml:1)",
+        ),
+        (
+            "[mqtt]\nport = 1979-05-27",
+            "mqtt.port = 1979-05-27: not a whole number, allowed: 0 to 65535 (doorward.toml:2)",
+        ),
+    ];
+    for (file, expected) in table {
+        assert_eq!(faults_of(file), [*expected], "{file}");
+    }
+}
+
+#[test]
+fn what_fits_alone_but_not_together_is_told() {
+    let table: &[(&str, &str)] = &[
+        (
+            "[mqtt]\nhost = \"h\"\nusername = \"u\"\npassword = \"s3cret\"\npassword_file = \"/etc/hostname\"",
+            "mqtt.password_file: remove it, or mqtt.password (doorward.toml:4): only one can be (doorward.toml:5)",
+        ),
+        (
+            "[mqtt]\nhost = \"h\"\npassword = \"s3cret\"",
+            "mqtt.password: needs mqtt.username too (doorward.toml:3)",
+        ),
+        (
+            "[mqtt]\nhost = \"h\"\nca_file = \"/etc/hostname\"",
+            "mqtt.ca_file: needs mqtt.tls = true (doorward.toml:3)",
+        ),
+        (
+            "[mqtt]\nhost = \"h\"\ntls = true\nclient_key_file = \"/etc/hostname\"",
+            "mqtt.client_key_file: needs mqtt.client_cert_file too (doorward.toml:4)",
+        ),
+        (
+            "[mqtt]\nhost = \"h\"\ntls = true\nca_file = \"/no/such.pem\"",
+            "mqtt.ca_file = \"/no/such.pem\": cannot be read: No such file or directory (os error 2) (doorward.toml:4)",
+        ),
+        (
+            "mqtt.port = 1884",
+            "mqtt.port: only for an external broker, but mqtt.host is empty; set mqtt.host, or remove this key (the \
+             embedded broker makes its own users) (doorward.toml:1)",
+        ),
+        (
+            "broker.enabled = \"off\"",
+            "broker.enabled: no broker is left to talk to; set mqtt.host, or broker.enabled to \"auto\" (doorward.toml:1)",
+        ),
+        (
+            "broker.bind = \"127.0.0.1:8420\"",
+            "broker.bind = \"127.0.0.1:8420\": the same port as http.bind = \"0.0.0.0:8420\"; choose another (doorward.toml:1)",
+        ),
+        (
+            "http.max_viewers = 500",
+            "http.max_viewers = 500: more than http.max_connections, which is 256 (doorward.toml:1)",
+        ),
+        (
+            "cameras.porch.width = 640",
+            "cameras.porch.width = 640: needs cameras.porch.height too (doorward.toml:1)",
+        ),
+        (
+            "[cameras.a]\nsource = \"v4l2:0\"\n[cameras.b]\nsource = \"v4l2:0\"",
+            "cameras.b.source = \"v4l2:0\": the same device as cameras.a; each device can be one camera (doorward.toml:4)",
+        ),
+        (
+            "[cameras.status]",
+            "cameras.status: the camera's id \"status\" is taken by a topic; choose another (doorward.toml:1)",
+        ),
+        (
+            "[cameras.Porch]",
+            "cameras.Porch: the camera's id \"Porch\" needs 1 to 32 characters, only a-z, 0-9 and _ (doorward.toml:1)",
+        ),
+    ];
+    for (file, expected) in table {
+        assert_eq!(faults_of(file), [*expected], "{file}");
+    }
+}
+
+#[test]
+fn unknown_names_are_told_with_the_nearest_known_one() {
+    let table: &[(&str, &str)] = &[
+        ("mqtt.prot = 1", "mqtt.prot: unknown key, did you mean mqtt.port? (doorward.toml:1)"),
+        ("[mqt]\nhost = 1", "mqt: unknown section, did you mean mqtt? (doorward.toml:1)"),
+        ("[camera.porch]", "camera: unknown section, did you mean cameras? (doorward.toml:1)"),
+        ("host = \"h\"", "host: unknown key, did you mean mqtt.host? (doorward.toml:1)"),
+        (
+            "[cameras.porch]\nmotion_min_aera = 5",
+            "cameras.porch.motion_min_aera: unknown key, did you mean cameras.porch.motion_min_area? (doorward.toml:2)",
+        ),
+        ("log.zzzzzz = 1", "log.zzzzzz: unknown key, known here: level, format (doorward.toml:1)"),
+        ("\"a[9999999999]\" = 1", "unknown key \"a[9999999999]\" (doorward.toml:1)"),
+        ("[mqtt]\n\"ho st\" = 1", "mqtt: unknown key \"ho st\" (doorward.toml:2)"),
+    ];
+    for (file, expected) in table {
+        assert_eq!(faults_of(file), [*expected], "{file}");
+    }
+}
+
+#[test]
+fn every_key_misspelt_finds_its_way_back() {
+    for key in KEYS {
+        let path = key.path.replace('*', "porch");
+        let (section, name) = path.rsplit_once('.').unwrap_or(("", &path));
+        let swapped = format!("{}{}{}", &name[1..2], &name[..1], &name[2..]);
+        for misspelt in [format!("{name}s"), swapped, name[..name.len() - 1].to_owned()] {
+            let wrong = format!("{section}.{misspelt}");
+            let wrong = wrong.trim_start_matches('.');
+            if super::keys::find(wrong).is_some() {
+                continue;
+            }
+            let lines = faults_of(&format!("{wrong} = 1"));
+            assert_eq!(lines, [format!("{wrong}: unknown key, did you mean {path}? (doorward.toml:1)")]);
+        }
+    }
+}
+
+#[test]
+fn all_mistakes_of_all_layers_are_told_at_once_in_order() {
+    let mut case = Case::new()
+        .file("data_dir = \"\"\n[mqtt]\nport = 70000\nprot = 1\n[cameras.porch]\nfps = 99\n[cameras.Bad]\nfps = 99")
+        .env("DOORWARD__HTTP__MAX_VIEWERS", "many")
+        .env("DOORWARD__MQTT__HOSTS", "h")
+        .env("DOORWARD_MQTT__HOST", "h")
+        .set("log.format=xml")
+        .set("nonsense");
+    case.sources.flags.http_bind = Some("here".to_owned());
+    assert_eq!(
+        case.lines(),
+        [
+            "data_dir = \"\": needs a path (doorward.toml:1)",
+            "mqtt.port = 70000: out of range, allowed: 0 to 65535 (doorward.toml:3)",
+            "mqtt.prot: unknown key, did you mean mqtt.port? (doorward.toml:4)",
+            "cameras.porch.fps = 99: out of range, allowed: 1 to 60 frames per second (doorward.toml:6)",
+            "cameras.Bad: the camera's id \"Bad\" needs 1 to 32 characters, only a-z, 0-9 and _ (doorward.toml:7)",
+            "cameras.Bad.fps = 99: out of range, allowed: 1 to 60 frames per second (doorward.toml:8)",
+            "unknown key, did you mean DOORWARD__MQTT__HOST? (environment variable DOORWARD_MQTT__HOST)",
+            "http.max_viewers = \"many\": not a whole number, allowed: 1 to 1000 (environment variable DOORWARD__HTTP__MAX_VIEWERS)",
+            "mqtt.hosts: unknown key, did you mean mqtt.host? (environment variable DOORWARD__MQTT__HOSTS)",
+            "http.bind = \"here\": needs an IP address and a port, such as 127.0.0.1:1883 or 0.0.0.0:8420 (flag --http-bind)",
+            "log.format = \"xml\": not known, allowed: text, json (flag --set log.format)",
+            "needs KEY=VALUE, such as mqtt.host=192.168.1.2 (flag --set)",
+        ]
+    );
+    let shown = case.load().unwrap_err().to_string();
+    assert!(shown.starts_with("The configuration has 12 mistakes:\n  - data_dir"), "{shown}");
+}
+
+#[test]
+fn a_broken_file_is_told_with_line_and_column_and_nothing_is_guessed() {
+    let lines = faults_of("[mqtt]\nport = 70000\nhost = \n");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("not valid TOML at line 3, column 8"), "{lines:?}");
+    let twice = faults_of("[mqtt]\nport = 1\nport = 2\n");
+    assert!(twice[0].starts_with("not valid TOML at line 3, column 1: duplicate key"), "{twice:?}");
+    for (bytes, expected) in [
+        (b"\xff\xfe".as_slice(), "the configuration file is not UTF-8 text (doorward.toml)"),
+        (
+            &vec![b'#'; 2 << 20],
+            "the configuration file is larger than 1 MiB; is the path right? (doorward.toml)",
+        ),
+    ] {
+        assert_eq!(Case::new().file(bytes).lines(), [expected]);
+    }
+    let mut case = Case::new();
+    case.sources.file = Some(PathBuf::from("/no/such.toml"));
+    assert_eq!(
+        case.lines(),
+        ["the configuration file cannot be read: No such file or directory (os error 2) (/no/such.toml)"]
+    );
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    for file in [
+        "mqtt.password = geheim",
+        "mqtt.password = 'geheim",
+        "mqtt.password = geheim'",
+        "mqtt.password = geheim\nmqtt.password = geheim",
+        "[mqtt]\npasswrd = \"geheim\"",
+        "mqtt.password = [\"geheim\"]",
+        "mqtt.password.geheim2 = \"geheim\"",
+        "mqtt = \"geheim\"",
+        "mqtt.password = \"geheim\"",
+        "mqtt.password = \"geheim\"\nmqtt.password_file = \"/etc/hostname\"",
+    ] {
+        let faults = Case::new().file(file).load().unwrap_err();
+        assert!(!format!("{faults} {faults:?}").contains("geheim"), "{faults}");
+    }
+    let case =
+        Case::new().env("DOORWARD__MQTT__PASSWORD", "geheim").set("mqtt.password:geheim").set("geheim=1");
+    let faults = case.load().unwrap_err().to_string();
+    assert!(
+        !faults.replace("geheim: unknown key", "").replace("--set geheim", "").contains("geheim"),
+        "{faults}"
+    );
+    let good = Case::new().file("mqtt = { host = \"h\", username = \"u\", password = \"geheim\" }").good();
+    assert!(!format!("{good:?}").contains("geheim"));
+    assert_eq!(good.mqtt.server.unwrap().login.unwrap().password.unwrap().expose(), "geheim");
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let file =
+        "log.level = \"warn\"\nhttp.bind = \"127.0.0.1:1\"\nmqtt.host = \"file\"\nnode.name = \"File\"";
+    let mut case = Case::new()
+        .file(file)
+        .env("DOORWARD__LOG__LEVEL", "debug")
+        .env("DOORWARD__HTTP__BIND", "127.0.0.1:2")
+        .env("DOORWARD__MQTT__HOST", "env")
+        .env("DOORWARD__NODE__NAME", "")
+        .set("mqtt.host=flag");
+    case.sources.flags.http_bind = Some("127.0.0.1:3".to_owned());
+    let config = case.good();
+    assert_eq!(config.log.filter, "debug");
+    assert_eq!(config.http.bind.to_string(), "127.0.0.1:3");
+    assert_eq!(config.mqtt.server.unwrap().host, "flag");
+    assert_eq!(config.node.name, "File", "an empty variable is not set");
+    assert!(config.broker.is_none(), "auto means off with an external broker");
+}
+
+#[test]
+fn the_environment_is_text_that_becomes_what_its_key_needs() {
+    let config = Case::new()
+        .env("DOORWARD__MQTT__HOST", "10.0.0.1")
+        .env("DOORWARD__MQTT__USERNAME", "007")
+        .env("DOORWARD__MQTT__PASSWORD", "00123")
+        .env("DOORWARD__MQTT__TLS", "On")
+        .env("DOORWARD__CAMERAS__1__FPS", " 7 ")
+        .env("DOORWARD__CAMERAS__FRONT_DOOR__SOURCE", "demo")
+        .env("DOORWARD__CAMERAS__FRONT_DOOR__FACE_THRESHOLD", "0.5")
+        .env("DOORWARD__CAMERAS__FRONT_DOOR__MOTION__MASKS", "[[0, 0, 0.5, 1], [0.9, 0.1, 0.1, 0.9]]")
+        .env("DOORWARD_SERVICE_PORT", "tcp://10.0.0.1:8420")
+        .good();
+    let server = config.mqtt.server.unwrap();
+    assert_eq!((server.host.as_str(), server.port), ("10.0.0.1", 8883));
+    let login = server.login.unwrap();
+    assert_eq!((login.username.as_str(), login.password.unwrap().expose()), ("007", "00123"));
+    let names: Vec<_> =
+        config.cameras.iter().map(|camera| (camera.id.as_str(), camera.name.as_str())).collect();
+    assert_eq!(names, [("1", "1"), ("front_door", "Front door")]);
+    assert_eq!(config.cameras[0].fps, 7);
+    assert!((config.cameras[1].start.face_threshold - 0.5).abs() < 1e-9);
+    assert_eq!(config.cameras[1].motion.masks.len(), 2);
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_told() {
+    use std::os::unix::ffi::OsStringExt;
+    let mut case = Case::new();
+    case.sources.env.push(("DOORWARD__NODE__NAME".into(), OsString::from_vec(vec![0xff])));
+    case.sources.env.push((OsString::from_vec(b"DOORWARD__\xff".to_vec()), "x".into()));
+    let lines = case.lines();
+    assert_eq!(lines[0], "node.name: not UTF-8 text (environment variable DOORWARD__NODE__NAME)");
+    assert!(lines[1].starts_with("unknown key (environment variable DOORWARD__"), "{lines:?}");
+}
+
+#[test]
+fn systemd_chooses_the_data_folder_unless_the_user_does() {
+    let case = Case::new().env("STATE_DIRECTORY", "/var/lib/doorward:/var/lib/other");
+    let config = case.good();
+    assert_eq!(config.data_dir, Path::new("/var/lib/doorward"));
+    assert_eq!(config.faces.folder, Path::new("/var/lib/doorward/faces"));
+    let copied = case.file("data_dir = \"data\"");
+    assert_eq!(copied.good().data_dir, Path::new("/var/lib/doorward"), "a copy of the annotated file");
+    assert_eq!(copied.set("data_dir=./data").good().data_dir, Path::new("./data"));
+}
+
+#[test]
+fn the_password_may_be_in_a_file() {
+    let case = Case::new();
+    let secret = case.folder.path().join("password");
+    std::fs::write(&secret, "geheim \n").unwrap();
+    let case = case.set("mqtt.host=h").set("mqtt.username=u");
+    let case = case.set(&format!("mqtt.password_file={}", secret.display()));
+    let login = case.good().mqtt.server.unwrap().login.unwrap();
+    assert_eq!(login.password.unwrap().expose(), "geheim ", "only the line's end is cut off");
+    std::fs::write(&secret, "\n").unwrap();
+    assert_eq!(
+        case.lines(),
+        ["mqtt.password_file = \"password\": the file's first line is empty (flag --set mqtt.password_file)"]
+    );
+}
+
+#[test]
+fn an_empty_camera_section_is_a_camera_with_defaults() {
+    let config = Case::new().file("[cameras.front_door]").good();
+    let expected = Camera::automatic(Id::new("front_door").unwrap(), "v4l2");
+    assert_eq!(format!("{:?}", config.cameras), format!("{:?}", [expected]));
+    assert_eq!(config.cameras[0].name, "Front door");
+    let camera = &config.cameras[0];
+    assert_eq!((camera.size, camera.fps, camera.start.motion_min_area), (None, 15, 3000));
+}
+
+#[test]
+fn the_command_line_reads_as_documented() {
+    let cli = Cli::try_parse_from(["doorward"]).unwrap();
+    assert_eq!(cli.command(), Command::Run);
+    let words = [
+        "doorward",
+        "check-config",
+        "--config",
+        "x.toml",
+        "--set",
+        "a=1",
+        "--set",
+        "b=2",
+        "--log-level",
+        "warn",
+    ];
+    let cli = Cli::try_parse_from(words).unwrap();
+    assert_eq!(cli.command(), Command::CheckConfig);
+    assert_eq!((cli.flags.set.len(), cli.flags.log_level.as_deref()), (2, Some("warn")));
+    let sources = Sources::of_process(cli.flags);
+    assert_eq!(
+        sources.file.as_deref(),
+        Some(Path::new("x.toml")),
+        "a named file is used even if it is missing"
+    );
+    assert!(Cli::try_parse_from(["doorward", "--sett", "a=1"]).is_err());
+}
+
+#[test]
+fn the_table_of_keys_is_sound() {
+    let mut seen = BTreeSet::new();
+    for key in KEYS {
+        assert!(seen.insert(key.path), "{} is there twice", key.path);
+        assert!(key.doc.ends_with('.'), "{}: the description is a sentence", key.path);
+        assert!(super::keys::is_section(key.section()) || key.section().is_empty(), "{}", key.path);
+        assert!(super::keys::SECTIONS.iter().any(|section| section.path == key.section()), "{}", key.path);
+        // The default passes the key's own check, but for "empty" where that means "not set".
+        let line = format!("{} = {}", key.path.replace('*', "porch"), document::default(&key.kind));
+        assert_eq!(faults_of(&line), Vec::<String>::new(), "{line}");
+        if let Kind::Choice(words) = &key.kind {
+            assert!(words.len() > 1, "{}", key.path);
+        }
+    }
+}
+
+/// Compares a file of the repository with what it should be, or rewrites it when `DOORWARD_BLESS=1`.
+fn compare(path: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("DOORWARD_BLESS").is_some_and(|bless| bless == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "{} is not up to date; run the tests with DOORWARD_BLESS=1", path.display());
+}
+
+#[test]
+fn the_annotated_file_is_up_to_date() {
+    compare("config/doorward.toml", &document::annotated());
+}
+
+#[test]
+fn the_manual_is_up_to_date() {
+    compare("docs/config.md", &document::manual());
+}
+
+/// Read from the file itself, not from the table, so that a fault in the writer is found too.
+#[test]
+fn the_annotated_file_means_the_defaults_and_names_every_key() {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/doorward.toml")).unwrap();
+    assert!(text.lines().all(|line| line.chars().count() <= 120));
+    let shown = |config: &Config| format!("{:?}", Config { file: None, ..config.clone() });
+    assert_eq!(shown(&Case::new().file(&text).good()), shown(&Case::new().good()));
+
+    // With the example camera switched on: a camera at its defaults.
+    let is_example = |line: &&str| {
+        line.starts_with("#[") || line.starts_with('#') && line[1..].starts_with(char::is_alphabetic)
+    };
+    let on: String = text
+        .lines()
+        .map(|line| if is_example(&line) { &line[1..] } else { line })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let config = Case::new().file(&on).good();
+    let expected = Camera::automatic(Id::new("front_door").unwrap(), "v4l2");
+    assert_eq!(format!("{:?}", config.cameras), format!("{:?}", [expected]));
+
+    let table: toml::Table = on.parse().unwrap();
+    for key in KEYS {
+        let mut at = &toml::Value::Table(table.clone());
+        for part in key.path.replace('*', "front_door").split('.') {
+            at = at.get(part).unwrap_or_else(|| panic!("{} is missing", key.path));
+        }
+    }
+}
+
+/// Bytes made from words of the language and from noise; a fixed seed, so that a failure can be repeated.
+#[test]
+fn random_text_is_refused_or_taken_but_never_a_panic() {
+    const WORDS: [&str; 28] = [
+        "[",
+        "]",
+        "[[",
+        "=",
+        "\n",
+        "\"",
+        "'",
+        ".",
+        ",",
+        "{",
+        "}",
+        "#",
+        " ",
+        "mqtt",
+        "cameras",
+        "porch",
+        "motion",
+        "masks",
+        "port",
+        "host",
+        "1e400",
+        "-9223372036854775808",
+        "0x7fffffffffffffff",
+        "nan",
+        "true",
+        "\u{1F600}",
+        "\u{0}",
+        "1979-05-27",
+    ];
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % below as u64).unwrap()
+    };
+    let case = Case::new().file("");
+    let path = case.sources.file.clone().unwrap();
+    let (mut good, mut syntax, mut other) = (0, 0, 0);
+    for round in 0..6000 {
+        let mut bytes = Vec::new();
+        for _ in 0..random(24) {
+            match random(8) {
+                0 => bytes.push(u8::try_from(random(256)).unwrap()),
+                1 => {
+                    let key = &KEYS[random(KEYS.len())];
+                    bytes.extend(format!("\n{} = ", key.path.replace('*', "porch")).bytes());
+                }
+                _ => bytes.extend(WORDS[random(WORDS.len())].bytes()),
+            }
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let mut sources = case.sources.clone();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if round % 2 == 0 {
+            // The same noise as the value of a key in the environment, and as a flag.
+            let name = KEYS[random(KEYS.len())].path.replace('*', "porch").replace('.', "__").to_uppercase();
+            sources.file = None;
+            sources.env.push((format!("DOORWARD__{name}").into(), text.replace('\0', "").into()));
+            sources.flags = Flags { set: vec![text], ..Flags::default() };
+        }
+        match load(&sources) {
+            Ok(_) => good += 1,
+            Err(faults) if faults.to_string().contains("not valid TOML") => syntax += 1,
+            Err(_) => other += 1,
+        }
+    }
+    assert!(good > 50 && syntax > 500 && other > 500, "the noise is one-sided: {good} {syntax} {other}");
+}
