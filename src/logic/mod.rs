@@ -11,5 +11,6 @@ pub mod events;
 pub mod input;
 pub mod picture;
 pub mod problem;
+pub mod source;
 pub mod state;
 pub mod topics;
