@@ -115,6 +115,18 @@ pub fn encode_rgb(width: usize, height: usize, rgb: &[u8], quality: u8) -> Resul
     Ok(encoder.compress_to_vec(source)?.into())
 }
 
+/// Encodes planar 4:2:0: all of the brightness, then the blue and the red difference at half the size, JPEG's full range.
+///
+/// # Errors
+/// When the data is shorter than the size says, or a side is odd.
+pub fn encode_i420(width: usize, height: usize, planes: &[u8], quality: u8) -> Result<Bytes, Error> {
+    if width % 2 != 0 || height % 2 != 0 || planes.len() < width * height * 3 / 2 {
+        return Err(Error::Truncated);
+    }
+    let source = YuvImage { pixels: planes, width, align: 1, height, subsamp: Subsamp::Sub2x2 };
+    Ok(encoder(quality)?.compress_yuv_to_vec(source)?.into())
+}
+
 /// Encodes packed 4:2:2 (YUYV) without a detour over RGB: the planes are taken apart and compressed as they are.
 ///
 /// # Errors

@@ -12,3 +12,5 @@ pub mod inbox;
 pub mod jpeg;
 pub mod mqtt;
 pub mod shutdown;
+
+pub mod camera;

@@ -12,5 +12,6 @@ pub mod input;
 pub mod picture;
 pub mod problem;
 pub mod publication;
+pub mod source;
 pub mod state;
 pub mod topics;
