@@ -1,1 +1,4 @@
 //! Doorward.
+
+pub mod logic;
+pub mod vision;
