@@ -123,6 +123,24 @@ fn odd_pictures_are_answered() {
 }
 
 #[test]
+fn the_cascade_finds_the_same_faces_with_usable_points() {
+    let (mut yunet, mut seeta) = (YuNet::load(640).unwrap(), Seeta::load().unwrap());
+    let mut recogniser = Recogniser::load().unwrap();
+    for file in ["known/obama/3.jpg", "single/collins.jpg", "single/biden.jpg"] {
+        let photo = open(file);
+        let wanted = yunet.detect(&photo.picture(), None).unwrap()[0];
+        let found = seeta.detect(&photo.picture(), None).unwrap();
+        let face = found.first().unwrap_or_else(|| panic!("{file}: no face"));
+        assert!(face.rect.overlap(&wanted.rect) > 0.6, "{file}: {:?} and {:?}", face.rect, wanted.rect);
+        let [a, b] =
+            [&wanted, face].map(|face| recogniser.embed(&photo.picture(), face).unwrap().embedding.vector);
+        assert!(cosine(&a, &b) > 0.85, "{file}: {}", cosine(&a, &b));
+    }
+    let cat = open("nonface/chelsea.png");
+    assert!(seeta.detect(&cat.picture(), None).unwrap().iter().all(|face| face.score < 0.7));
+}
+
+#[test]
 fn a_face_without_shape_is_an_error() {
     let photo = open("single/hopper.jpg");
     let face = Face { rect: Rect::default(), score: 1.0, points: [[5.0, 5.0]; 5] };
