@@ -4,7 +4,7 @@
 
 /// An upright rectangle in pixels of the full picture; the origin is the top left corner.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rect {
+pub struct PixelRect {
     /// Left edge in pixels; may lie outside the picture.
     pub x: f32,
     /// Top edge in pixels; may lie outside the picture.
@@ -15,7 +15,7 @@ pub struct Rect {
     pub height: f32,
 }
 
-impl Rect {
+impl PixelRect {
     /// Area in square pixels.
     pub fn area(&self) -> f32 {
         self.width * self.height
@@ -26,42 +26,52 @@ impl Rect {
         [self.x + self.width / 2.0, self.y + self.height / 2.0]
     }
 
-    /// Intersection over union of two rectangles, 0 to 1.
-    pub fn overlap(&self, other: &Rect) -> f32 {
+    /// Area that two rectangles share, in square pixels.
+    pub fn common(&self, other: &PixelRect) -> f32 {
         let width = (self.x + self.width).min(other.x + other.width) - self.x.max(other.x);
         let height = (self.y + self.height).min(other.y + other.height) - self.y.max(other.y);
-        let common = width.max(0.0) * height.max(0.0);
+        width.max(0.0) * height.max(0.0)
+    }
+
+    /// Intersection over union of two rectangles, 0 to 1.
+    pub fn overlap(&self, other: &PixelRect) -> f32 {
+        let common = self.common(other);
         let union = self.area() + other.area() - common;
         if union > 0.0 { common / union } else { 0.0 }
     }
 
     /// Distance of the centres in units of the mean width of both rectangles.
-    pub fn distance(&self, other: &Rect) -> f32 {
+    pub fn distance(&self, other: &PixelRect) -> f32 {
         let ([ax, ay], [bx, by]) = (self.centre(), other.centre());
         (ax - bx).hypot(ay - by) / ((self.width + other.width) / 2.0).max(1.0)
     }
 
     /// The smallest rectangle that holds both.
-    pub fn union(&self, other: &Rect) -> Rect {
+    pub fn union(&self, other: &PixelRect) -> PixelRect {
         let x = self.x.min(other.x);
         let y = self.y.min(other.y);
         let right = (self.x + self.width).max(other.x + other.width);
         let bottom = (self.y + self.height).max(other.y + other.height);
-        Rect { x, y, width: right - x, height: bottom - y }
+        PixelRect { x, y, width: right - x, height: bottom - y }
     }
 
     /// The rectangle grown on each side by `share` of its size.
-    pub fn grown(&self, share: f32) -> Rect {
+    pub fn grown(&self, share: f32) -> PixelRect {
         let (dx, dy) = (self.width * share, self.height * share);
-        Rect { x: self.x - dx, y: self.y - dy, width: self.width + 2.0 * dx, height: self.height + 2.0 * dy }
+        PixelRect {
+            x: self.x - dx,
+            y: self.y - dy,
+            width: self.width + 2.0 * dx,
+            height: self.height + 2.0 * dy,
+        }
     }
 
     /// The part of the rectangle inside a picture of that size; its area is 0 when nothing of it is inside.
-    pub fn inside(&self, width: usize, height: usize) -> Rect {
+    pub fn inside(&self, width: usize, height: usize) -> PixelRect {
         let (x, y) = (self.x.clamp(0.0, width as f32), self.y.clamp(0.0, height as f32));
         let right = (self.x + self.width).clamp(x, width as f32);
         let bottom = (self.y + self.height).clamp(y, height as f32);
-        Rect { x, y, width: right - x, height: bottom - y }
+        PixelRect { x, y, width: right - x, height: bottom - y }
     }
 
     /// The rectangle as fractions `[x, y, width, height]` of a picture, cut at the picture's edges.
@@ -76,7 +86,7 @@ impl Rect {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Face {
     /// Where the face is.
-    pub rect: Rect,
+    pub rect: PixelRect,
     /// How sure the detector is, 0 to 1.
     pub score: f32,
     /// The eye on the left of the picture, the right eye, the tip of the nose, the left and the right corner of the mouth,
@@ -147,22 +157,22 @@ mod tests {
     use super::*;
 
     fn face(points: [[f32; 2]; 5]) -> Face {
-        Face { rect: Rect::default(), score: 1.0, points }
+        Face { rect: PixelRect::default(), score: 1.0, points }
     }
 
     #[test]
     fn rectangles_overlap_and_are_cut() {
-        let a = Rect { x: 0.0, y: 0.0, width: 10.0, height: 10.0 };
-        let b = Rect { x: 5.0, y: 0.0, width: 10.0, height: 10.0 };
+        let a = PixelRect { x: 0.0, y: 0.0, width: 10.0, height: 10.0 };
+        let b = PixelRect { x: 5.0, y: 0.0, width: 10.0, height: 10.0 };
         assert!((a.overlap(&b) - 50.0 / 150.0).abs() < 1e-6);
-        assert_eq!(a.overlap(&Rect { x: 20.0, ..a }), 0.0);
-        assert_eq!(Rect::default().overlap(&Rect::default()), 0.0);
+        assert_eq!(a.overlap(&PixelRect { x: 20.0, ..a }), 0.0);
+        assert_eq!(PixelRect::default().overlap(&PixelRect::default()), 0.0);
         assert!((a.distance(&b) - 0.5).abs() < 1e-6);
-        assert_eq!(a.union(&b), Rect { x: 0.0, y: 0.0, width: 15.0, height: 10.0 });
-        let outside = Rect { x: -5.0, y: 95.0, width: 10.0, height: 10.0 };
-        assert_eq!(outside.inside(100, 100), Rect { x: 0.0, y: 95.0, width: 5.0, height: 5.0 });
+        assert_eq!(a.union(&b), PixelRect { x: 0.0, y: 0.0, width: 15.0, height: 10.0 });
+        let outside = PixelRect { x: -5.0, y: 95.0, width: 10.0, height: 10.0 };
+        assert_eq!(outside.inside(100, 100), PixelRect { x: 0.0, y: 95.0, width: 5.0, height: 5.0 });
         assert_eq!(outside.fractions(100, 100), [0.0, 0.95, 0.05, 0.05]);
-        assert_eq!(Rect { x: 200.0, ..a }.inside(100, 100).area(), 0.0);
+        assert_eq!(PixelRect { x: 200.0, ..a }.inside(100, 100).area(), 0.0);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use yunet::YuNet;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::logic::faces::{Face, Rect};
+use crate::logic::faces::{Face, PixelRect};
 
 /// A picture in memory: rows from top to bottom, three bytes (red, green, blue) for each pixel.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ impl<'a> Picture<'a> {
     /// `region` rounded outwards to whole pixels and cut at the edges; the whole picture without a region.
     ///
     /// The result is `[x, y, width, height]`, or `None` when nothing of the region is inside.
-    fn window(&self, region: Option<Rect>) -> Option<[usize; 4]> {
+    fn window(&self, region: Option<PixelRect>) -> Option<[usize; 4]> {
         let Some(region) = region else { return Some([0, 0, self.width, self.height]) };
         let cut = region.inside(self.width, self.height);
         let (x, y) = (cut.x.floor() as usize, cut.y.floor() as usize);
@@ -90,7 +90,7 @@ pub trait Detector: Send {
     ///
     /// # Errors
     /// When the model failed; the next picture may well work.
-    fn detect(&mut self, picture: &Picture<'_>, region: Option<Rect>) -> Result<Vec<Face>, Error>;
+    fn detect(&mut self, picture: &Picture<'_>, region: Option<PixelRect>) -> Result<Vec<Face>, Error>;
 }
 
 /// Keeps the best of each group of boxes that overlap by more than `limit` (intersection over union); best score first.

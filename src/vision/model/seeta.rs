@@ -12,7 +12,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Detector, Error, Picture, YuNet, scale};
-use crate::logic::faces::{Face, Rect};
+use crate::logic::faces::{Face, PixelRect};
 
 /// The cascade's file, unchanged from the crate; `docs/third-party.md` names its origin.
 pub(super) static FILE: &[u8] = include_bytes!("../../../models/seeta_fd_frontal_v1.0.bin");
@@ -55,7 +55,7 @@ impl Seeta {
 }
 
 impl Detector for Seeta {
-    fn detect(&mut self, picture: &Picture<'_>, region: Option<Rect>) -> Result<Vec<Face>, Error> {
+    fn detect(&mut self, picture: &Picture<'_>, region: Option<PixelRect>) -> Result<Vec<Face>, Error> {
         let Some(window) = picture.window(region) else { return Ok(Vec::new()) };
         let [left, top, width, height] = window;
         let ratio = (MAX_WIDTH as f32 / width as f32).min(MAX_HEIGHT as f32 / height as f32).min(1.0);
@@ -77,7 +77,7 @@ impl Detector for Seeta {
         let mut faces = Vec::new();
         for info in self.run(&grey, small_width, small_height)? {
             let bbox = info.bbox();
-            let rect = Rect {
+            let rect = PixelRect {
                 x: bbox.x() as f32 * scale_x + left as f32,
                 y: bbox.y() as f32 * scale_y + top as f32,
                 width: bbox.width() as f32 * scale_x,
@@ -103,7 +103,7 @@ impl Seeta {
     }
 
     /// The face with YuNet's box and points, which every limit of `logic::faces::quality` is meant for, or else with guessed ones.
-    fn with_points(&mut self, picture: &Picture<'_>, rect: Rect, score: f32) -> Result<Face, Error> {
+    fn with_points(&mut self, picture: &Picture<'_>, rect: PixelRect, score: f32) -> Result<Face, Error> {
         let seen = self.points.detect(picture, Some(rect.grown(MARGIN)))?;
         let same = seen.iter().find(|face| face.rect.overlap(&rect) > SAME_FACE_OVERLAP);
         Ok(match same {

@@ -75,7 +75,7 @@ fn faces_and_embeddings_equal_those_of_opencv() {
         let photo = open(reference.file);
         let faces = yunet.detect(&photo.picture(), None).unwrap();
         let [face] = faces[..] else { panic!("{}: {} faces", reference.file, faces.len()) };
-        let Rect { x, y, width, height } = face.rect;
+        let PixelRect { x, y, width, height } = face.rect;
         // A pixel of the network's input is up to 3.6 pixels of these pictures.
         for (ours, theirs) in [x, y, width, height].into_iter().zip(reference.rect) {
             assert!((ours - theirs).abs() < 1.0, "{}: {:?}", reference.file, face.rect);
@@ -99,12 +99,12 @@ fn a_region_gives_the_same_face_in_pixels_of_the_picture() {
     let mut yunet = YuNet::load(640).unwrap();
     let photo = open("single/collins.jpg");
     let whole = yunet.detect(&photo.picture(), None).unwrap()[0];
-    let region = Rect { x: 121.0, y: 13.0, width: 230.5, height: 250.0 };
+    let region = PixelRect { x: 121.0, y: 13.0, width: 230.5, height: 250.0 };
     let part = yunet.detect(&photo.picture(), Some(region)).unwrap()[0];
     assert!(whole.rect.overlap(&part.rect) > 0.85, "{:?} and {:?}", whole.rect, part.rect);
-    let elsewhere = Rect { x: 0.0, y: 300.0, width: 200.0, height: 200.0 };
+    let elsewhere = PixelRect { x: 0.0, y: 300.0, width: 200.0, height: 200.0 };
     assert!(yunet.detect(&photo.picture(), Some(elsewhere)).unwrap().is_empty());
-    let outside = Rect { x: 9000.0, y: 0.0, width: 50.0, height: 50.0 };
+    let outside = PixelRect { x: 9000.0, y: 0.0, width: 50.0, height: 50.0 };
     assert!(yunet.detect(&photo.picture(), Some(outside)).unwrap().is_empty());
 }
 
@@ -143,7 +143,7 @@ fn the_cascade_finds_the_same_faces_with_usable_points() {
 #[test]
 fn a_face_without_shape_is_an_error() {
     let photo = open("single/hopper.jpg");
-    let face = Face { rect: Rect::default(), score: 1.0, points: [[5.0, 5.0]; 5] };
+    let face = Face { rect: PixelRect::default(), score: 1.0, points: [[5.0, 5.0]; 5] };
     let answer = Recogniser::load().unwrap().embed(&photo.picture(), &face);
     assert!(matches!(answer, Err(Error::NoShape)));
 }

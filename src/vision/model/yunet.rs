@@ -9,7 +9,7 @@ use rten_tensor::{AsView, NdTensor};
 
 use super::onnx::Onnx;
 use super::{BadModel, Detector, Error, Picture, keep_best, one_thread, operators, scale};
-use crate::logic::faces::{Face, Rect};
+use crate::logic::faces::{Face, PixelRect};
 
 /// The model file, unchanged; `docs/third-party.md` names its origin.
 pub(super) static FILE: &[u8] = include_bytes!("../../../models/face_detection_yunet_2023mar_int8bq.onnx");
@@ -73,7 +73,7 @@ impl YuNet {
 }
 
 impl Detector for YuNet {
-    fn detect(&mut self, picture: &Picture<'_>, region: Option<Rect>) -> Result<Vec<Face>, Error> {
+    fn detect(&mut self, picture: &Picture<'_>, region: Option<PixelRect>) -> Result<Vec<Face>, Error> {
         let Some(window) = picture.window(region) else { return Ok(Vec::new()) };
         let [left, top, width, height] = window;
         let ratio = (self.longest_side as f32 / width.max(height) as f32).min(1.0);
@@ -125,13 +125,13 @@ fn read_grid(
         let (x, y) = ((column + dx) * stride - width / 2.0, (row + dy) * stride - height / 2.0);
         let points =
             std::array::from_fn(|i| [(column + points[2 * i]) * stride, (row + points[2 * i + 1]) * stride]);
-        faces.push(Face { rect: Rect { x, y, width, height }, score, points });
+        faces.push(Face { rect: PixelRect { x, y, width, height }, score, points });
     }
 }
 
 fn to_picture(face: &mut Face, offset: [f32; 2], scale: [f32; 2]) {
-    let Rect { x, y, width, height } = face.rect;
-    face.rect = Rect {
+    let PixelRect { x, y, width, height } = face.rect;
+    face.rect = PixelRect {
         x: x * scale[0] + offset[0],
         y: y * scale[1] + offset[1],
         width: width * scale[0],
