@@ -14,3 +14,5 @@ pub mod mqtt;
 pub mod shutdown;
 
 pub mod camera;
+//! Doorward.
+pub mod vision;

@@ -15,3 +15,5 @@ pub mod publication;
 pub mod source;
 pub mod state;
 pub mod topics;
+//! Decisions. Pure: no IO, no clock, no thread, no randomness; all of that comes in as arguments.
+pub mod faces;

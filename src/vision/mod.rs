@@ -1,0 +1,6 @@
+//! What the appliance sees: motion and faces.
+//!
+//! Not here: what follows from it; see `logic`.
+
+pub mod model;
+pub mod photo;
