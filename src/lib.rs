@@ -6,13 +6,13 @@
 pub mod logic;
 
 pub mod config;
+
 pub mod frame;
 pub mod hub;
 pub mod inbox;
 pub mod jpeg;
-pub mod mqtt;
 pub mod shutdown;
 
 pub mod camera;
-//! Doorward.
+pub mod mqtt;
 pub mod vision;

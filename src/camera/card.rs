@@ -177,15 +177,20 @@ mod tests {
     fn a_card_has_words_in_it_at_any_size_and_is_drawn_once() {
         let start = Instant::now();
         for (width, height) in [(16, 16), (160, 120), (390, 219), (1280, 720), (720, 1280), (1920, 1080)] {
-            let problem = Problem::NoCamera { source: "v4l2:/dev/v4l/by-id/usb-Some_Camera_0001-video-index0".into() };
+            let problem =
+                Problem::NoCamera { source: "v4l2:/dev/v4l/by-id/usb-Some_Camera_0001-video-index0".into() };
             let mut card = Card::new("Front door", &problem, start);
             let jpeg = card.jpeg(width, height, start).unwrap();
             assert_eq!(jpeg::check(&jpeg).unwrap(), (width, height));
-            assert_eq!(card.jpeg(width, height, start + Duration::from_secs(5)).unwrap().as_ptr(), jpeg.as_ptr());
+            assert_eq!(
+                card.jpeg(width, height, start + Duration::from_secs(5)).unwrap().as_ptr(),
+                jpeg.as_ptr()
+            );
             let later = card.jpeg(width, height, start + Duration::from_secs(300)).unwrap();
             assert_ne!(later.as_ptr(), jpeg.as_ptr(), "the time on the card must move on");
             if width >= 390 {
-                let bright = jpeg::decode_rgb(&jpeg).unwrap().data.iter().filter(|value| **value > 180).count();
+                let bright =
+                    jpeg::decode_rgb(&jpeg).unwrap().data.iter().filter(|value| **value > 180).count();
                 assert!(bright > width * height / 100, "{width} x {height}: {bright}");
             }
         }

@@ -78,7 +78,9 @@ impl Clip {
             Ok(picture) => Ok(picture.map(Bytes::from)),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
             Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(Fault::Broken(Defect::Size)),
-            Err(error) => Err(Fault::Lost(Problem::CameraFailed { detail: format!("The clip cannot be read: {error}") })),
+            Err(error) => Err(Fault::Lost(Problem::CameraFailed {
+                detail: format!("The clip cannot be read: {error}"),
+            })),
         }
     }
 }

@@ -55,7 +55,8 @@ impl File {
         };
         let (width, height) = wish.size();
         let opened = Opened { width, height, fps: wish.fps, format, description: path.display().to_string() };
-        let mut file = Self { path: path.to_owned(), media, own_fps, pace: Pace::new(Duration::ZERO), opened };
+        let mut file =
+            Self { path: path.to_owned(), media, own_fps, pace: Pace::new(Duration::ZERO), opened };
         file.set_fps(wish.fps);
         Ok(file)
     }
@@ -151,7 +152,9 @@ pub(super) fn no_pictures(path: &Path) -> Problem {
 pub(super) fn failed(path: &Path, error: &io::Error) -> Problem {
     match error.kind() {
         io::ErrorKind::NotFound => missing(path),
-        io::ErrorKind::PermissionDenied => Problem::CameraDenied { source: format!("file:{}", path.display()) },
+        io::ErrorKind::PermissionDenied => {
+            Problem::CameraDenied { source: format!("file:{}", path.display()) }
+        }
         _ => Problem::CameraFailed { detail: format!("{} cannot be read: {error}", path.display()) },
     }
 }

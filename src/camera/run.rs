@@ -140,9 +140,17 @@ type OpenResult = Result<Box<dyn Source>, Problem>;
 enum State {
     Private,
     /// Waiting to open; `found` is what the device or file looked like when it was last tried.
-    Closed { retry_at: Instant, look_at: Instant, found: Trace },
+    Closed {
+        retry_at: Instant,
+        look_at: Instant,
+        found: Trace,
+    },
     /// `since_good` is when the last good picture came, or when it was opened.
-    Open { source: Box<dyn Source>, since_good: Instant, good: bool },
+    Open {
+        source: Box<dyn Source>,
+        since_good: Instant,
+        good: bool,
+    },
 }
 
 struct Thread<O> {
@@ -491,7 +499,9 @@ impl Trace {
             (path, seen)
         };
         match spec {
-            Spec::V4l2 { device: Device::Path(path), .. } | Spec::File(path) => Self(vec![look(path.clone())]),
+            Spec::V4l2 { device: Device::Path(path), .. } | Spec::File(path) => {
+                Self(vec![look(path.clone())])
+            }
             Spec::V4l2 { device: Device::First, .. } => {
                 let mut nodes: Vec<_> = std::fs::read_dir("/dev").into_iter().flatten().flatten().collect();
                 nodes.retain(|node| node.file_name().to_string_lossy().starts_with("video"));
@@ -511,7 +521,9 @@ fn checked(picture: Picture) -> Result<(Raw, usize, usize), Defect> {
             jpeg::Error::Size(..) => Defect::Size,
             jpeg::Error::Damaged(_) => Defect::Damaged,
         })?,
-        Raw::Yuyv(bytes) if bytes.len() < 2 * picture.width * picture.height => return Err(Defect::Truncated),
+        Raw::Yuyv(bytes) if bytes.len() < 2 * picture.width * picture.height => {
+            return Err(Defect::Truncated);
+        }
         Raw::Rgb(bytes) if bytes.len() < 3 * picture.width * picture.height => return Err(Defect::Truncated),
         Raw::Yuyv(_) | Raw::Rgb(_) => (picture.width, picture.height),
     };

@@ -51,7 +51,8 @@ pub struct Found {
 pub fn list() -> Vec<Found> {
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u16>().ok();
     let entries = std::fs::read_dir(NODES).into_iter().flatten().flatten();
-    let mut nodes: Vec<_> = entries.filter_map(|entry| Some((number(&entry.path())?, entry.path()))).collect();
+    let mut nodes: Vec<_> =
+        entries.filter_map(|entry| Some((number(&entry.path())?, entry.path()))).collect();
     nodes.sort();
     // One odd driver must not hide the other cameras.
     let look = |path: PathBuf| std::panic::catch_unwind(|| look_at(&path)).ok().flatten();
@@ -112,7 +113,12 @@ impl Camera {
     ///
     /// # Errors
     /// With the sentence to show to the user.
-    pub fn open(spec: &Spec, device: &Device, format: Option<PixelFormat>, wish: Wish) -> Result<Self, Problem> {
+    pub fn open(
+        spec: &Spec,
+        device: &Device,
+        format: Option<PixelFormat>,
+        wish: Wish,
+    ) -> Result<Self, Problem> {
         let source = spec.to_string();
         let path = match device {
             Device::Path(path) => path.clone(),
@@ -124,14 +130,20 @@ impl Camera {
         })
     }
 
-    fn open_path(path: &Path, source: String, only: Option<PixelFormat>, wish: Wish) -> Result<Self, Failure> {
+    fn open_path(
+        path: &Path,
+        source: String,
+        only: Option<PixelFormat>,
+        wish: Wish,
+    ) -> Result<Self, Failure> {
         let device = v4l::Device::with_path(path)?;
         let unusable = |detail: String| Failure::Told(Problem::NoUsableFormat { detail });
         let name = capture_name(&device).map_err(|error| match error.raw_os_error() {
             Some(libc::ENOTTY | libc::EINVAL) => unusable(format!("{} is not a camera", path.display())),
             _ => Failure::System(error),
         })?;
-        let name = name.ok_or_else(|| unusable(format!("{} sends no video (try the next node)", path.display())))?;
+        let name =
+            name.ok_or_else(|| unusable(format!("{} sends no video (try the next node)", path.display())))?;
         let offered = formats_of(&device)?;
         let chosen = offered.iter().find(|(format, _)| only.is_none_or(|only| only == *format));
         let Some((format, fourcc)) = chosen.copied() else {
@@ -151,7 +163,8 @@ impl Camera {
             format: fourcc.to_string(),
             description: format!("{name} ({})", path.display()),
         };
-        let (stream, stride, state) = (Some(stream), (set.stride as usize).max(2 * width), Streaming::Stopped);
+        let (stream, stride, state) =
+            (Some(stream), (set.stride as usize).max(2 * width), Streaming::Stopped);
         Ok(Self { stream, device, source, format, width, height, stride, state, opened })
     }
 
@@ -209,7 +222,9 @@ impl Camera {
         let filled = &buffer[..(meta.bytesused as usize).min(buffer.len())];
         let raw = match format {
             PixelFormat::Mjpg => Raw::Jpeg(Bytes::copy_from_slice(filled)),
-            PixelFormat::Yuyv => Raw::Yuyv(rows(filled, 2 * width, stride, height).ok_or(Fault::Broken(Defect::Truncated))?),
+            PixelFormat::Yuyv => {
+                Raw::Yuyv(rows(filled, 2 * width, stride, height).ok_or(Fault::Broken(Defect::Truncated))?)
+            }
         };
         Ok(Picture { raw, width, height, captured_at: taken_at(meta), overtaken: 0 })
     }
@@ -267,7 +282,10 @@ impl Drop for Camera {
                 std::mem::forget(stream);
                 // SAFETY: the descriptor is open, and the forgotten stream holds the only other handle and its count, so
                 // nobody else will close it or use it again. The mapped buffers are lost with it.
-                #[allow(unsafe_code, reason = "closing a descriptor whose owner must not run its own clean-up")]
+                #[allow(
+                    unsafe_code,
+                    reason = "closing a descriptor whose owner must not run its own clean-up"
+                )]
                 unsafe {
                     libc::close(fd);
                 }
@@ -351,7 +369,8 @@ fn rate(interval: Fraction) -> Option<f32> {
 
 /// The slowest rate that is at least the wished one (29.97 will do for 30), else the fastest.
 fn best_interval(intervals: impl Iterator<Item = Fraction>, wished: f32) -> Option<Fraction> {
-    let mut rated: Vec<(f32, Fraction)> = intervals.filter_map(|interval| Some((rate(interval)?, interval))).collect();
+    let mut rated: Vec<(f32, Fraction)> =
+        intervals.filter_map(|interval| Some((rate(interval)?, interval))).collect();
     rated.sort_by(|a, b| a.0.total_cmp(&b.0));
     let enough = rated.iter().find(|(rate, _)| *rate >= wished * 0.99);
     enough.or(rated.last()).map(|(_, interval)| *interval)
@@ -411,12 +430,20 @@ mod tests {
     #[test]
     fn the_nearest_size_is_chosen() {
         let offered = [(320, 240), (640, 480), (1280, 720), (1920, 1080), (1279, 720)];
-        let table = [((1280, 720), (1280, 720)), ((800, 600), (640, 480)), ((9999, 9999), (1920, 1080)), ((1, 1), (320, 240))];
+        let table = [
+            ((1280, 720), (1280, 720)),
+            ((800, 600), (640, 480)),
+            ((9999, 9999), (1920, 1080)),
+            ((1, 1), (320, 240)),
+        ];
         for (wanted, got) in table {
             assert_eq!(nearest(offered.into_iter(), wanted), Some(got));
         }
         assert_eq!(nearest(std::iter::empty(), (1, 1)), None);
-        assert_eq!((stepped(1000, 48, 1920, 16), stepped(5000, 48, 1920, 16), stepped(1, 48, 1920, 0)), (992, 1920, 48));
+        assert_eq!(
+            (stepped(1000, 48, 1920, 16), stepped(5000, 48, 1920, 16), stepped(1, 48, 1920, 0)),
+            (992, 1920, 48)
+        );
     }
 
     #[test]
@@ -439,7 +466,13 @@ mod tests {
     #[test]
     fn errors_of_the_system_become_sentences() {
         let of = |code| problem("v4l2", &io::Error::from_raw_os_error(code)).code();
-        let table = [(libc::ENODEV, "no_camera"), (libc::ENOENT, "no_camera"), (libc::EBUSY, "camera_busy"), (libc::EACCES, "camera_denied"), (libc::EIO, "camera_failed")];
+        let table = [
+            (libc::ENODEV, "no_camera"),
+            (libc::ENOENT, "no_camera"),
+            (libc::EBUSY, "camera_busy"),
+            (libc::EACCES, "camera_denied"),
+            (libc::EIO, "camera_failed"),
+        ];
         for (code, name) in table {
             assert_eq!(of(code), name);
         }
@@ -448,10 +481,13 @@ mod tests {
 
     #[test]
     fn what_is_no_camera_is_refused_with_a_sentence() {
-        for (path, code) in [("/dev/null", "no_usable_format"), ("/dev/video-that-is-not-there", "no_camera")] {
+        for (path, code) in [("/dev/null", "no_usable_format"), ("/dev/video-that-is-not-there", "no_camera")]
+        {
             let spec: Spec = format!("v4l2:{path}").parse().unwrap();
             let wish = Wish { width: None, height: None, fps: 15.0 };
-            let failed = Camera::open(&spec, &Device::Path(path.into()), None, wish).err().map(|problem| problem.code());
+            let failed = Camera::open(&spec, &Device::Path(path.into()), None, wish)
+                .err()
+                .map(|problem| problem.code());
             assert_eq!(failed, Some(code), "{path}");
         }
     }

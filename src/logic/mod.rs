@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod effect;
 pub mod entities;
 pub mod events;
+pub mod faces;
 pub mod input;
 pub mod picture;
 pub mod problem;
@@ -15,5 +16,3 @@ pub mod publication;
 pub mod source;
 pub mod state;
 pub mod topics;
-//! Decisions. Pure: no IO, no clock, no thread, no randomness; all of that comes in as arguments.
-pub mod faces;

@@ -128,7 +128,11 @@ fn v4l2(rest: &str) -> Result<Spec, SpecError> {
             ("format", "mjpg") => PixelFormat::Mjpg,
             ("format", "yuyv") => PixelFormat::Yuyv,
             ("format", _) => {
-                return Err(SpecError::Value { option: "format", value: value.into(), allowed: "mjpg and yuyv" });
+                return Err(SpecError::Value {
+                    option: "format",
+                    value: value.into(),
+                    allowed: "mjpg and yuyv",
+                });
             }
             _ => return Err(SpecError::Option { kind: "v4l2", option: option.into(), known: "format" }),
         });
@@ -168,7 +172,9 @@ fn demo(options: &str) -> Result<Spec, SpecError> {
                     allowed: "0.25 to 20",
                 })?;
             }
-            _ => return Err(SpecError::Option { kind: "demo", option: option.into(), known: "seed or speed" }),
+            _ => {
+                return Err(SpecError::Option { kind: "demo", option: option.into(), known: "seed or speed" });
+            }
         }
     }
     Ok(Spec::Demo { seed, speed })
@@ -219,7 +225,11 @@ mod tests {
             ("v4l2:/dev/video2", v4l2(path("/dev/video2"), None), "v4l2:/dev/video2"),
             (&format!("v4l2:{by_id}"), v4l2(path(by_id), None), &format!("v4l2:{by_id}")),
             ("v4l2:format=yuyv", v4l2(Device::First, Some(PixelFormat::Yuyv)), "v4l2:format=yuyv"),
-            ("v4l2:1,format=mjpg", v4l2(path("/dev/video1"), Some(PixelFormat::Mjpg)), "v4l2:/dev/video1,format=mjpg"),
+            (
+                "v4l2:1,format=mjpg",
+                v4l2(path("/dev/video1"), Some(PixelFormat::Mjpg)),
+                "v4l2:/dev/video1,format=mjpg",
+            ),
             (" file:/a b/c:d.avi ", Spec::File("/a b/c:d.avi".into()), "file:/a b/c:d.avi"),
             ("file:clips", Spec::File("clips".into()), "file:clips"),
             ("demo", Spec::Demo { seed: 1, speed: 1.0 }, "demo"),

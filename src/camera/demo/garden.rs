@@ -130,7 +130,8 @@ fn door(x: f32, y: f32) -> Colour {
             if (left..right).contains(&x) && (top..bottom).contains(&y) {
                 let rim = (x - left).min(right - x).min((y - top) * 2.0).min((bottom - y) * 2.0);
                 let glass = top < 0.1;
-                let base = if glass { mix([150.0, 170.0, 180.0], [92.0, 112.0, 126.0], y * 2.0) } else { paint };
+                let base =
+                    if glass { mix([150.0, 170.0, 180.0], [92.0, 112.0, 126.0], y * 2.0) } else { paint };
                 return shade(base, if rim < 0.02 { 0.7 } else { 1.06 });
             }
         }
@@ -144,7 +145,8 @@ fn lamp(x: f32, y: f32) -> Option<Colour> {
     if arm || (dx.abs() < 0.03 && (-0.05..-0.04).contains(&dy)) {
         return Some([40.0, 42.0, 46.0]);
     }
-    (dx.abs() < 0.024 - dy * 0.12 && (-0.04..0.05).contains(&dy)).then(|| mix([250.0, 236.0, 190.0], [214.0, 186.0, 120.0], dx.abs() * 40.0))
+    (dx.abs() < 0.024 - dy * 0.12 && (-0.04..0.05).contains(&dy))
+        .then(|| mix([250.0, 236.0, 190.0], [214.0, 186.0, 120.0], dx.abs() * 40.0))
 }
 
 fn mix(from: Colour, to: Colour, part: f32) -> Colour {
@@ -166,7 +168,8 @@ fn value(x: f32, y: f32) -> f32 {
     let (left, top) = (x.floor(), y.floor());
     let (right_part, lower_part) = (smooth(x - left), smooth(y - top));
     let corner = |dx: f32, dy: f32| {
-        let place = ((left + dx) as i64 as u64).wrapping_mul(0x1_0001) ^ ((top + dy) as i64 as u64).wrapping_mul(0x9_e377_79b1);
+        let place = ((left + dx) as i64 as u64).wrapping_mul(0x1_0001)
+            ^ ((top + dy) as i64 as u64).wrapping_mul(0x9_e377_79b1);
         Dice(place).roll() as f32
     };
     let upper = corner(0.0, 0.0) * (1.0 - right_part) + corner(1.0, 0.0) * right_part;

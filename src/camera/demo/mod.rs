@@ -51,7 +51,8 @@ impl Demo {
         let (width, height) = wish.size();
         let width = width.clamp(*WIDTHS.start(), *WIDTHS.end()) & !1;
         let height = height.clamp(*HEIGHTS.start(), *HEIGHTS.end()) & !1;
-        let broken = |detail: &str| Problem::CameraFailed { detail: format!("The demo scene is damaged: {detail}") };
+        let broken =
+            |detail: &str| Problem::CameraFailed { detail: format!("The demo scene is damaged: {detail}") };
         let photo = |jpeg: &[u8]| jpeg::decode_rgb(jpeg).map_err(|error| broken(&error.to_string()));
         let path = brightness(&photo(include_bytes!("../../../assets/demo/brick.jpg"))?);
         let cut = |jpeg: &[u8], opacity: &[u8]| {
@@ -125,7 +126,8 @@ mod tests {
 
     #[test]
     fn pictures_have_the_wished_size_within_bounds() {
-        for (wished, got) in [((640, 480), (640, 480)), ((1281, 721), (1280, 720)), ((1, 9999), (160, 1080))] {
+        for (wished, got) in [((640, 480), (640, 480)), ((1281, 721), (1280, 720)), ((1, 9999), (160, 1080))]
+        {
             let picture = demo(wished.0, wished.1).picture(0.0).unwrap();
             assert_eq!(jpeg::check(&picture).unwrap(), got);
         }

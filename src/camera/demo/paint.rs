@@ -51,7 +51,8 @@ impl Cutout {
 fn yuv(rgb: &[u8]) -> [u8; 3] {
     let [red, green, blue] = [rgb[0], rgb[1], rgb[2]].map(f32::from);
     let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
-    [luma, 128.0 + 0.564 * (blue - luma), 128.0 + 0.713 * (red - luma)].map(|value| value.round().clamp(0.0, 255.0) as u8)
+    [luma, 128.0 + 0.564 * (blue - luma), 128.0 + 0.713 * (red - luma)]
+        .map(|value| value.round().clamp(0.0, 255.0) as u8)
 }
 
 impl Painter {
@@ -101,7 +102,10 @@ fn planes(rgb: &Rgb) -> Vec<u8> {
     for channel in [1, 2] {
         for y in (0..height).step_by(2) {
             for x in (0..width).step_by(2) {
-                let sum: u32 = [0, 1, width, width + 1].iter().map(|at| u32::from(pixels[y * width + x + at][channel])).sum();
+                let sum: u32 = [0, 1, width, width + 1]
+                    .iter()
+                    .map(|at| u32::from(pixels[y * width + x + at][channel]))
+                    .sum();
                 planes.push(((sum + 2) / 4) as u8);
             }
         }
@@ -192,14 +196,17 @@ mod tests {
 
     #[test]
     fn somebody_stands_where_the_layout_says_and_darkness_is_dark() {
-        let mut painter = Painter::new(&plain(320, 180, [200; 3]), cutout([250, 20, 20]), cutout([20, 20, 250]), 1);
+        let mut painter =
+            Painter::new(&plain(320, 180, [200; 3]), cutout([250, 20, 20]), cutout([20, 20, 250]), 1);
         let walker = Walker { known: true, x: 0.25, height: 0.5, lift: 0.0 };
-        let rgb = jpeg::decode_rgb(&painter.paint(Layout { lit: true, walker: Some(walker) }, 90).unwrap()).unwrap();
+        let rgb = jpeg::decode_rgb(&painter.paint(Layout { lit: true, walker: Some(walker) }, 90).unwrap())
+            .unwrap();
         let pixel = |x: usize, y: usize| [0, 1, 2].map(|channel| rgb.data[3 * (y * 320 + x) + channel]);
         assert!(pixel(80, 150)[0] > 200 && pixel(80, 150)[2] < 80, "red expected, got {:?}", pixel(80, 150));
         assert!(pixel(240, 150).iter().all(|channel| channel.abs_diff(200) < 16), "{:?}", pixel(240, 150));
         assert!(pixel(80, 60).iter().all(|channel| channel.abs_diff(200) < 16), "{:?}", pixel(80, 60));
-        let dark = jpeg::decode_gray(&painter.paint(Layout { lit: false, walker: None }, 90).unwrap()).unwrap();
+        let dark =
+            jpeg::decode_gray(&painter.paint(Layout { lit: false, walker: None }, 90).unwrap()).unwrap();
         assert!(dark.data.iter().all(|value| *value < 60));
     }
 
@@ -208,7 +215,8 @@ mod tests {
         let mut painter = Painter::new(&plain(160, 90, [90; 3]), cutout([250; 3]), cutout([0; 3]), 1);
         for x in [-9.0, -0.2, 0.0, 0.99, 1.3, 50.0] {
             for height in [0.01, 0.7, 3.0] {
-                let layout = Layout { lit: true, walker: Some(Walker { known: false, x, height, lift: 0.01 }) };
+                let layout =
+                    Layout { lit: true, walker: Some(Walker { known: false, x, height, lift: 0.01 }) };
                 assert!(painter.paint(layout, 80).is_ok());
             }
         }

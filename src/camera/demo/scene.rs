@@ -156,7 +156,10 @@ mod tests {
                         assert_eq!(layout.lit, what != What::Dark);
                         let who = layout.walker.map(|walker| walker.known);
                         let expected = [(What::Known, true), (What::Stranger, false)];
-                        assert_eq!(who, expected.iter().find(|(part, _)| *part == what).map(|(_, known)| *known));
+                        assert_eq!(
+                            who,
+                            expected.iter().find(|(part, _)| *part == what).map(|(_, known)| *known)
+                        );
                     }
                 }
             }
@@ -169,8 +172,12 @@ mod tests {
             for (start, end, what) in schedule(seed) {
                 let Some(first) = at(seed, start).walker else { continue };
                 let last = at(seed, end - 0.001).walker.unwrap();
-                assert!(first.x.min(last.x) < -0.2 && first.x.max(last.x) > 1.2, "{what:?} {first:?} {last:?}");
-                let steps: Vec<Walker> = (0..300).filter_map(|n| at(seed, start + f64::from(n) / 30.0).walker).collect();
+                assert!(
+                    first.x.min(last.x) < -0.2 && first.x.max(last.x) > 1.2,
+                    "{what:?} {first:?} {last:?}"
+                );
+                let steps: Vec<Walker> =
+                    (0..300).filter_map(|n| at(seed, start + f64::from(n) / 30.0).walker).collect();
                 // A 30th of a second moves nobody by more than 2.5 % of the picture.
                 assert!(steps.windows(2).all(|two| (two[1].x - two[0].x).abs() < 0.025));
                 assert!(steps.windows(2).all(|two| (two[1].lift - two[0].lift).abs() < 0.011));
