@@ -13,6 +13,11 @@ pub mod inbox;
 pub mod jpeg;
 pub mod shutdown;
 
+pub mod broker;
 pub mod camera;
+pub mod http;
 pub mod mqtt;
+pub mod store;
 pub mod vision;
+
+pub mod app;

@@ -2,7 +2,7 @@
 //!
 //! Not here: when an event is due ([`super::appliance`]) and where it is sent.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -13,8 +13,8 @@ use super::topics::Topics;
 
 /// Version of every JSON payload.
 pub const SCHEMA_VERSION: u32 = 1;
-/// An event older than this when it is sent is history, not news: `live` is false.
-const LIVE_MS: u64 = 10_000;
+/// An event that waited longer than this to be sent is history, not news: `live` is false.
+const LIVE: Duration = Duration::from_secs(10);
 
 /// The sorts of events; also the last segment of their topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,9 @@ pub struct Event {
     pub event_type: &'static str,
     /// When the camera delivered the first frame that led to it.
     pub captured_at: Instant,
-    /// The same as wall time.
+    /// When it was decided; for faces later than the first frame by the time it took to be sure.
+    pub decided_at: Instant,
+    /// When the frame was delivered, as wall time.
     pub ts: Timestamp,
     /// What it says, in a sentence.
     pub title: String,
@@ -111,13 +113,23 @@ impl Event {
         payload.insert("sort".into(), json!(self.sort.word()));
         payload.insert("ts".into(), json!(timestamp(self.ts)));
         payload.insert("age_ms".into(), json!(age_ms));
-        payload.insert("live".into(), json!(age_ms < LIVE_MS));
+        let waited = now.saturating_duration_since(self.decided_at);
+        payload.insert("live".into(), json!(waited < LIVE));
         payload.insert("title".into(), json!(self.title));
         payload.insert("notify".into(), json!(true));
         payload.insert("image".into(), self.image(topics));
-        payload.insert("latency".into(), json!({ "capture_to_event_ms": age_ms }));
+        payload.insert("latency".into(), self.latency(now));
         payload.extend(self.detail.clone());
         Value::Object(payload)
+    }
+
+    /// From the first frame in which it could be seen: to the decision, and to this message.
+    fn latency(&self, now: Instant) -> Value {
+        let decided = self.age_ms(self.decided_at);
+        match self.sort {
+            Sort::Face => json!({ "capture_to_name_ms": decided, "capture_to_event_ms": self.age_ms(now) }),
+            Sort::Motion | Sort::Snapshot => json!({ "capture_to_event_ms": self.age_ms(now) }),
+        }
     }
 
     fn image(&self, topics: Option<&Topics>) -> Value {

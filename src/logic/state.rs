@@ -18,10 +18,19 @@ pub struct State {
     pub node: NodeState,
     /// Cameras by id (the topic segment).
     pub cameras: BTreeMap<String, CameraState>,
-    /// Display names of the enrolled people by slug.
-    pub people: BTreeMap<String, String>,
+    /// The enrolled people by slug.
+    pub people: BTreeMap<String, Person>,
     /// The newest events, newest first, at most [`super::appliance::RECENT_EVENTS`].
     pub recent: VecDeque<Arc<Event>>,
+}
+
+/// Somebody of the household.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Display name.
+    pub name: String,
+    /// Random id, made once; entities keep it when topics change.
+    pub uuid: String,
 }
 
 /// Health of the appliance.

@@ -8,6 +8,7 @@ mod outbox;
 mod pictures;
 mod requests;
 mod session;
+mod tls;
 mod tunnel;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use crate::shutdown::Shutdown;
 
 pub use outbox::{News, Outbox};
 use session::Session;
+pub use tls::client_config;
 pub use tunnel::Target;
 use tunnel::Tunnel;
 

@@ -315,7 +315,7 @@ impl<'a> Session<'a> {
                     .iter()
                     .find(|event| event.camera == *id && event.sort == sort && event.picture.is_some());
                 let fresh = newest
-                    .filter(|event| now.saturating_duration_since(event.captured_at) < PICTURES_KEPT)
+                    .filter(|event| now.saturating_duration_since(event.decided_at) < PICTURES_KEPT)
                     .and_then(|event| event.picture.as_ref());
                 if let Some(picture) = fresh.filter(|_| !camera.settings.privacy) {
                     let topic = self.parts.topics.entity(id, key);
@@ -334,7 +334,7 @@ impl<'a> Session<'a> {
 
     async fn tell_event(&mut self, event: &Event) {
         let now = Instant::now();
-        if now.saturating_duration_since(event.captured_at) > STALE {
+        if now.saturating_duration_since(event.decided_at) > STALE {
             self.parts.outbox.count_drop();
             return;
         }
