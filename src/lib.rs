@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod jpeg;
 pub mod shutdown;
 
+pub mod broker;
 pub mod camera;
 pub mod mqtt;
 pub mod vision;
