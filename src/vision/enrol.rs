@@ -81,7 +81,11 @@ impl Enroller {
     pub fn poll(&mut self, detector: &mut dyn Detector, recogniser: &mut Recogniser) -> Option<Update> {
         let folder = Folder::read(&self.root);
         // A folder that cannot be read just now (a network share, say) must not make everybody a stranger.
-        let folder = if folder.is_unreadable { Folder { photos: self.folder.photos.clone(), ..folder } } else { folder };
+        let folder = if folder.is_unreadable {
+            Folder { photos: self.folder.photos.clone(), ..folder }
+        } else {
+            folder
+        };
         if !self.first && folder == self.folder && folder.photos.iter().all(|photo| self.is_examined(photo)) {
             return None;
         }
@@ -132,16 +136,29 @@ fn remark(path: &Path, sentence: String) -> Remark {
 }
 
 /// The embedding of the one face on a photograph, or why there is none.
-fn examine(path: &Path, detector: &mut dyn Detector, recogniser: &mut Recogniser) -> Result<Embedding, String> {
+fn examine(
+    path: &Path,
+    detector: &mut dyn Detector,
+    recogniser: &mut Recogniser,
+) -> Result<Embedding, String> {
     let photo = photo::open(path, PHOTO_SIDE)
         .map_err(|error| format!("The photo {error}; save it again as JPEG or take another one."))?;
     let failed = |error| format!("The photo could not be examined ({error}); take another one.");
     let mut faces = detector.detect(&photo.picture(), None).map_err(failed)?;
     faces.retain(|face| face.score >= MIN_SCORE);
     let face = match faces[..] {
-        [] => return Err("The photo shows no face that can be found; take one from the front, in good light.".into()),
+        [] => {
+            return Err(
+                "The photo shows no face that can be found; take one from the front, in good light.".into()
+            );
+        }
         [face] => face,
-        _ => return Err(format!("The photo shows {} faces; cut it so that only this person is on it.", faces.len())),
+        _ => {
+            return Err(format!(
+                "The photo shows {} faces; cut it so that only this person is on it.",
+                faces.len()
+            ));
+        }
     };
     if face.rect.width < MIN_WIDTH {
         return Err(format!(
@@ -169,8 +186,9 @@ fn person(
         match kept.iter().find(|(_, other)| cosine(&other.vector, &embedding.vector) > COPY) {
             Some((copy, _)) => {
                 let file = copy.file_name().unwrap_or_default().display();
-                let sentence =
-                    format!("The photo is almost the same as {file} and adds nothing; another angle or light would.");
+                let sentence = format!(
+                    "The photo is almost the same as {file} and adds nothing; another angle or light would."
+                );
                 notes.push(remark(path, sentence));
             }
             None => kept.push((path, embedding)),
@@ -186,7 +204,8 @@ fn person(
     let mut good = Vec::new();
     for ((path, embedding), is_outlier) in kept.iter().zip(outliers) {
         if is_outlier {
-            let sentence = format!("The photo does not look like the others of {}; is it the right person?", id.name);
+            let sentence =
+                format!("The photo does not look like the others of {}; is it the right person?", id.name);
             refusals.push(remark(path, sentence));
         } else {
             good.push((*embedding).clone());

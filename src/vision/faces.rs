@@ -100,7 +100,11 @@ impl Models {
         self.n_failures
     }
 
-    fn find(&mut self, picture: &Picture<'_>, region: Option<PixelRect>) -> Result<Vec<crate::logic::faces::Face>, Error> {
+    fn find(
+        &mut self,
+        picture: &Picture<'_>,
+        region: Option<PixelRect>,
+    ) -> Result<Vec<crate::logic::faces::Face>, Error> {
         let start = Instant::now();
         let faces = self.detector.detect(picture, region);
         self.detect.add(start.elapsed());
@@ -211,14 +215,22 @@ impl FaceLoop {
                 Vec::new()
             }
         };
-        let scene =
-            Scene { width: picture.width(), height: picture.height(), frame, captured_at, faces: &faces, motion };
+        let scene = Scene {
+            width: picture.width(),
+            height: picture.height(),
+            frame,
+            captured_at,
+            faces: &faces,
+            motion,
+        };
         let observed = self.tracker.observe(&scene, now);
         report.n_faces = faces.len() - observed.refused.len();
         report.refused = observed.refused;
         for ask in &observed.asks {
             match models.embed(&picture, ask) {
-                Ok(answer) => report.best_of.extend(self.tracker.looked(&scene, ask, &answer, &self.gallery, now)),
+                Ok(answer) => {
+                    report.best_of.extend(self.tracker.looked(&scene, ask, &answer, &self.gallery, now))
+                }
                 Err(error) => {
                     self.tracker.failed(ask, now);
                     report.error.get_or_insert(error);

@@ -86,7 +86,8 @@ mod tests {
     fn other_scripts_and_long_names_stay_distinct() {
         let odd = ["Иван", "Олег", "李雷", "Anna Иван", "Anna Олег", "", "🙂", "!!!"];
         let long = ["x".repeat(300), "x".repeat(301), "ä".repeat(90)];
-        let slugs: Vec<String> = odd.into_iter().map(slug).chain(long.iter().map(|name| slug(name))).collect();
+        let slugs: Vec<String> =
+            odd.into_iter().map(slug).chain(long.iter().map(|name| slug(name))).collect();
         for (i, word) in slugs.iter().enumerate() {
             let allowed = word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
             assert!(allowed && !word.is_empty() && word.len() <= MAX_LENGTH, "{word}");

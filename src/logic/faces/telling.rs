@@ -92,4 +92,3 @@ fn record(track: &Track, kind: Kind, rule: Rule, found: &Match) -> Option<Decisi
         corrects: None,
     })
 }
-

@@ -62,7 +62,8 @@ impl Folder {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return folder,
             Err(error) => {
-                let sentence = format!("The folder cannot be listed ({error}); check its owner and permissions.");
+                let sentence =
+                    format!("The folder cannot be listed ({error}); check its owner and permissions.");
                 folder.refusals.push(remark(Path::new("."), sentence));
                 folder.is_unreadable = true;
                 return folder;
@@ -76,7 +77,8 @@ impl Folder {
                     folder.refusals.push(remark(&relative, sentence));
                 }
             } else if is_picture(&path) {
-                let sentence = "The photo belongs to nobody; put it into a folder that has the person's name.";
+                let sentence =
+                    "The photo belongs to nobody; put it into a folder that has the person's name.";
                 folder.refusals.push(remark(&relative, sentence.into()));
             }
         }
@@ -97,7 +99,9 @@ impl Folder {
         }
         let word = slug(name);
         if word == RESERVED {
-            return Err(format!("\"{RESERVED}\" stands for a face nobody knows; give the folder a person's name."));
+            return Err(format!(
+                "\"{RESERVED}\" stands for a face nobody knows; give the folder a person's name."
+            ));
         }
         if let Some(other) = names.get(&word) {
             return Err(format!(
@@ -110,8 +114,9 @@ impl Folder {
         }
         names.insert(word.clone(), name.to_owned());
         let person = PersonId { slug: word.into(), name: name.into() };
-        let entries = sorted_entries(path)
-            .map_err(|error| format!("The folder cannot be listed ({error}); check its owner and permissions."))?;
+        let entries = sorted_entries(path).map_err(|error| {
+            format!("The folder cannot be listed ({error}); check its owner and permissions.")
+        })?;
         let mut n_photos = 0;
         for path in entries.into_iter().filter(|path| is_picture(path)) {
             let relative = relative.join(path.file_name().unwrap_or_default());
@@ -141,8 +146,8 @@ impl Folder {
 
 /// Whether a file can be read as a photograph at all; only regular files are opened, because a pipe would never end.
 fn usable(path: &Path, n_photos: usize) -> Result<Stamp, String> {
-    let metadata =
-        fs::metadata(path).map_err(|error| format!("The photo cannot be read ({error}); check its permissions."))?;
+    let metadata = fs::metadata(path)
+        .map_err(|error| format!("The photo cannot be read ({error}); check its permissions."))?;
     if !metadata.is_file() {
         return Err("This is not a file; remove it.".into());
     }
@@ -150,7 +155,9 @@ fn usable(path: &Path, n_photos: usize) -> Result<Stamp, String> {
         return Err("Only JPEG and PNG pictures can be read; save the photo as one of them.".into());
     }
     if n_photos >= MAX_PHOTOS {
-        return Err(format!("There are more than {MAX_PHOTOS} photos of this person; a dozen different ones are plenty."));
+        return Err(format!(
+            "There are more than {MAX_PHOTOS} photos of this person; a dozen different ones are plenty."
+        ));
     }
     Ok(Stamp::of(&metadata))
 }

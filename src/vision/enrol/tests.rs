@@ -159,7 +159,10 @@ fn odd_folder_names_survive() {
     }
     let update = house.poll().unwrap();
     let slugs: Vec<_> = update.gallery.people().iter().map(|person| person.id.slug.to_string()).collect();
-    assert_eq!((slugs.len(), slugs.contains(&"zoe".to_owned()), slugs.contains(&"a_b".to_owned())), (4, true, true));
+    assert_eq!(
+        (slugs.len(), slugs.contains(&"zoe".to_owned()), slugs.contains(&"a_b".to_owned())),
+        (4, true, true)
+    );
     assert_eq!(slugs.iter().filter(|slug| slug.starts_with("person_")).count(), 2);
     assert!(about(&update.refusals, "Zoë").contains("as Zoe does already"));
     assert!(about(&update.refusals, "unknown").contains("nobody knows"));

@@ -68,7 +68,8 @@ impl Porch {
     /// Somebody walks from left to right and comes nearer: 15 frames, the portrait between `from` and `to` pixels high.
     fn walk(&mut self, portrait: &RgbImage, from: u32, to: u32) {
         for step in 0..15 {
-            let (picture, place) = scene(portrait, from + (to - from) * step / 14, i64::from(60 + step * 45), step);
+            let (picture, place) =
+                scene(portrait, from + (to - from) * step / 14, i64::from(60 + step * 45), step);
             self.frame(&picture, &[place]);
         }
         self.wait();
@@ -113,7 +114,13 @@ fn other_photos_of_the_enrolled_are_named_and_strangers_never() {
         let score = score(&mut porch, file);
         assert!(score >= 0.45, "{file}: {score}");
     }
-    let strangers = ["single/biden.jpg", "single/collins.jpg", "single/hopper.jpg", "known/macron/2.jpg", "known/ardern/2.jpg"];
+    let strangers = [
+        "single/biden.jpg",
+        "single/collins.jpg",
+        "single/hopper.jpg",
+        "known/macron/2.jpg",
+        "known/ardern/2.jpg",
+    ];
     for file in strangers {
         let score = score(&mut porch, file);
         assert!(score < 0.36, "{file}: {score}");
@@ -158,7 +165,8 @@ fn a_portrait_that_hangs_still_is_no_arrival() {
     for step in 0..25 {
         // Something moves in the other corner.
         let (picture, _) = scene(&portrait, 300, 200, step);
-        let report = porch.frame(&picture, &[PixelRect { x: 900.0 + step as f32, y: 500.0, width: 80.0, height: 80.0 }]);
+        let report = porch
+            .frame(&picture, &[PixelRect { x: 900.0 + step as f32, y: 500.0, width: 80.0, height: 80.0 }]);
         assert!(!report.present.any);
     }
     porch.wait();
