@@ -2,5 +2,7 @@
 //!
 //! Not here: what follows from it; see `logic`.
 
+pub mod enrol;
+pub mod faces;
 pub mod model;
 pub mod photo;
