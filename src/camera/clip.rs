@@ -18,13 +18,13 @@ use crate::logic::problem::Problem;
 
 const START: [u8; 2] = [0xff, 0xd8];
 /// Rates outside of this are a fault of the clip and not believed.
-const BELIEVABLE_FPS: std::ops::RangeInclusive<f32> = 0.5..=240.0;
+const BELIEVABLE_FPS: std::ops::RangeInclusive<f64> = 0.5..=240.0;
 
 /// An open clip, before the picture that [`Clip::next`] gives.
 pub(super) struct Clip {
     reader: BufReader<File>,
     kind: Kind,
-    fps: Option<f32>,
+    fps: Option<f64>,
 }
 
 enum Kind {
@@ -52,7 +52,7 @@ impl Clip {
     }
 
     /// The clip's own rate in pictures a second, if it has one.
-    pub(super) fn fps(&self) -> Option<f32> {
+    pub(super) fn fps(&self) -> Option<f64> {
         self.fps
     }
 
@@ -192,7 +192,7 @@ fn padded(length: u32) -> i64 {
 }
 
 /// Reads up to the first picture and goes back to it.
-fn avi_header(reader: &mut BufReader<File>) -> Option<(Kind, Option<f32>)> {
+fn avi_header(reader: &mut BufReader<File>) -> Option<(Kind, Option<f64>)> {
     let mut fps = None;
     loop {
         let at = reader.stream_position().ok()?;
@@ -202,7 +202,7 @@ fn avi_header(reader: &mut BufReader<File>) -> Option<(Kind, Option<f32>)> {
             b"avih" => {
                 let mut micros = [0; 4];
                 reader.read_exact(&mut micros).ok()?;
-                fps = Some(1e6 / u32::from_le_bytes(micros) as f32);
+                fps = Some(1e6 / u32::from_le_bytes(micros) as f64);
                 reader.seek_relative(padded(length) - 4).ok()?;
             }
             _ if is_video(name) && length > 0 => {
@@ -238,7 +238,7 @@ fn next_avi(reader: &mut BufReader<File>) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// The first track whose first sample is a JPEG.
-fn mp4_table(reader: &mut BufReader<File>) -> Option<(Kind, Option<f32>)> {
+fn mp4_table(reader: &mut BufReader<File>) -> Option<(Kind, Option<f64>)> {
     let size = reader.get_ref().metadata().ok()?.len();
     let mp4 = re_mp4::Mp4::read(&mut *reader, size).ok()?;
     for track in mp4.tracks().values() {
@@ -248,8 +248,8 @@ fn mp4_table(reader: &mut BufReader<File>) -> Option<(Kind, Option<f32>)> {
         if reader.read_exact(&mut start).is_err() || start != START {
             continue;
         }
-        let seconds = track.duration as f32 / track.timescale as f32;
-        let fps = (seconds > 0.0).then(|| track.samples.len() as f32 / seconds);
+        let seconds = track.duration as f64 / track.timescale as f64;
+        let fps = (seconds > 0.0).then(|| track.samples.len() as f64 / seconds);
         let places = track.samples.iter().rev().map(|sample| (sample.offset, sample.size)).collect();
         return Some((Kind::Mp4(places), fps));
     }

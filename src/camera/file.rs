@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::clip::Clip;
-use super::{Defect, FPS, Fault, Opened, Pace, Picture, Source, Wish};
+use super::{Defect, Fault, Pace, Picture, Source, Wish, interval_of};
 use crate::frame::Raw;
 use crate::logic::problem::Problem;
+use crate::logic::state::Opened;
 
 /// Larger pictures are refused unread: no camera makes them, and several would fill a small machine's memory.
 pub(super) const MAX_PICTURE_BYTES: u64 = 16 << 20;
@@ -26,7 +27,7 @@ pub(super) struct File {
     path: PathBuf,
     media: Media,
     /// The clip's own rate, if it has one.
-    own_fps: Option<f32>,
+    own_fps: Option<f64>,
     pace: Pace,
     opened: Opened,
 }
@@ -54,9 +55,8 @@ impl File {
             Media::Clip { clip, .. } => (clip.fps(), clip.format().to_owned()),
         };
         let (width, height) = wish.size();
-        let opened = Opened { width, height, fps: wish.fps, format, description: path.display().to_string() };
-        let mut file =
-            Self { path: path.to_owned(), media, own_fps, pace: Pace::new(Duration::ZERO), opened };
+        let opened = Opened { width, height, format, description: path.display().to_string() };
+        let mut file = Self { path: path.to_owned(), media, own_fps, pace: Pace::new(Duration::ZERO), opened };
         file.set_fps(wish.fps);
         Ok(file)
     }
@@ -107,10 +107,9 @@ impl Source for File {
         Ok(Picture { raw, width: 0, height: 0, captured_at: Instant::now(), overtaken: 0 })
     }
 
-    fn set_fps(&mut self, fps: f32) -> bool {
-        let wished = fps.clamp(*FPS.start(), *FPS.end());
-        self.opened.fps = self.own_fps.map_or(wished, |own| own.min(wished));
-        self.pace.set_interval(Duration::from_secs_f32(1.0 / self.own_fps.unwrap_or(wished)));
+    fn set_fps(&mut self, fps: f64) -> bool {
+        let own = self.own_fps.map(|own| Duration::from_secs_f64(1.0 / own));
+        self.pace.set_interval(own.unwrap_or_else(|| interval_of(fps)));
         true
     }
 }
@@ -152,9 +151,7 @@ pub(super) fn no_pictures(path: &Path) -> Problem {
 pub(super) fn failed(path: &Path, error: &io::Error) -> Problem {
     match error.kind() {
         io::ErrorKind::NotFound => missing(path),
-        io::ErrorKind::PermissionDenied => {
-            Problem::CameraDenied { source: format!("file:{}", path.display()) }
-        }
+        io::ErrorKind::PermissionDenied => Problem::CameraDenied { source: format!("file:{}", path.display()) },
         _ => Problem::CameraFailed { detail: format!("{} cannot be read: {error}", path.display()) },
     }
 }

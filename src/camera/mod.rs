@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::frame::Raw;
 use crate::logic::problem::Problem;
 use crate::logic::source::Spec;
+use crate::logic::state::Opened;
 
 mod card;
 mod clip;
@@ -19,9 +20,9 @@ mod run;
 #[cfg(feature = "v4l")]
 pub mod v4l2;
 
-pub use run::{Drops, News, Order, Parts, STALL_AFTER, Stats, run};
+pub use run::{Drops, News, Parts, STALL_AFTER, Stats, run};
 
-/// What the user would like; sources take the nearest that they can do and say so in [`Opened`].
+/// What the user would like; sources take the nearest that they can do and say so.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wish {
     /// Pixels a row.
@@ -29,11 +30,11 @@ pub struct Wish {
     /// Rows.
     pub height: Option<usize>,
     /// Pictures a second, [`FPS`].
-    pub fps: f32,
+    pub fps: f64,
 }
 
 /// Rates that may be wished for, pictures a second.
-pub const FPS: std::ops::RangeInclusive<f32> = 0.1..=60.0;
+pub const FPS: std::ops::RangeInclusive<f64> = 0.1..=60.0;
 
 impl Wish {
     /// The size in pixels, 1280 x 720 where nothing was wished.
@@ -50,23 +51,13 @@ impl Wish {
     /// Time between two pictures.
     #[must_use]
     pub fn interval(&self) -> Duration {
-        Duration::from_secs_f32(1.0 / self.fps.clamp(*FPS.start(), *FPS.end()))
+        interval_of(self.fps)
     }
 }
 
-/// What the user got.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Opened {
-    /// Pixels a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// Pictures a second that will be published at most.
-    pub fps: f32,
-    /// How the pictures come: `MJPG`, `YUYV`, `JPEG` …
-    pub format: String,
-    /// Make and place, for a person: `Lab USB Camera (/dev/video0)`.
-    pub description: String,
+/// Time between two pictures at a rate, which is brought into [`FPS`].
+fn interval_of(fps: f64) -> Duration {
+    Duration::from_secs_f64(1.0 / fps.clamp(*FPS.start(), *FPS.end()))
 }
 
 /// One picture as a source delivers it.
@@ -119,7 +110,7 @@ pub trait Source {
     fn next(&mut self, until: Instant) -> Result<Picture, Fault>;
 
     /// Changes the rate while open. False when only opening anew can do that.
-    fn set_fps(&mut self, fps: f32) -> bool;
+    fn set_fps(&mut self, fps: f64) -> bool;
 }
 
 /// Opens a source as near to the wish as it can.

@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use super::{Defect, Fault, Opened, Picture, Source, Wish, card::Card};
+use super::{Defect, Fault, Picture, Source, Wish, card::Card};
 use crate::frame::{Frame, Raw};
 use crate::hub::Hub;
 use crate::jpeg;
+use crate::logic::effect::CameraOrder;
 use crate::logic::problem::Problem;
 use crate::logic::source::{Device, Spec};
+use crate::logic::state::Opened;
 use crate::shutdown::Shutdown;
 
 /// How long a camera may stay silent before it counts as lost, unless the configuration says otherwise.
@@ -47,18 +49,9 @@ pub struct Parts {
     /// Where frames go. Closed when the thread ends.
     pub hub: Arc<Hub>,
     /// What the thread is told.
-    pub orders: Receiver<Order>,
+    pub orders: Receiver<CameraOrder>,
     /// What the thread tells; called on its own thread, so it must not wait.
     pub news: Box<dyn FnMut(News) + Send>,
-}
-
-/// What the camera thread can be told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Order {
-    /// True closes the device at once and leaves no picture; false opens it again.
-    Privacy(bool),
-    /// Pictures a second.
-    Fps(f32),
 }
 
 /// What the camera thread tells.
@@ -78,7 +71,7 @@ pub enum News {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stats {
     /// Pictures a second that were published lately.
-    pub fps: f32,
+    pub fps: f64,
     /// Pictures published since the start.
     pub frames: u64,
     /// Pictures that could not be used since the start.
@@ -213,17 +206,17 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
         }
     }
 
-    fn carry_out(&mut self, order: Order) {
+    fn carry_out(&mut self, order: CameraOrder) {
         match order {
-            Order::Privacy(true) => self.become_private(),
-            Order::Privacy(false) => {
+            CameraOrder::Privacy(true) => self.become_private(),
+            CameraOrder::Privacy(false) => {
                 if matches!(self.state, State::Private) {
                     info!(camera = self.parts.name, "privacy off");
                     self.card = None;
                     self.try_again_at(Instant::now());
                 }
             }
-            Order::Fps(fps) => self.set_fps(fps),
+            CameraOrder::Fps(fps) => self.set_fps(fps),
         }
     }
 
@@ -238,7 +231,7 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
         (self.parts.news)(News::Private);
     }
 
-    fn set_fps(&mut self, fps: f32) {
+    fn set_fps(&mut self, fps: f64) {
         self.parts.wish.fps = fps;
         self.gate.set_interval(self.parts.wish.interval());
         let reopen = match &mut self.state {
@@ -447,9 +440,9 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
         }
         // Counted as intervals, so that a camera that has just begun does not look slow.
         let over = self.recent.front().map_or(RATE_OVER, |first| now.duration_since(*first));
-        self.stats.fps = match (self.recent.len(), over.as_secs_f32()) {
-            (0 | 1, _) => self.recent.len() as f32 / RATE_OVER.as_secs_f32(),
-            (count, seconds) => count as f32 / seconds.max(f32::EPSILON),
+        self.stats.fps = match (self.recent.len(), over.as_secs_f64()) {
+            (0 | 1, _) => self.recent.len() as f64 / RATE_OVER.as_secs_f64(),
+            (count, seconds) => count as f64 / seconds.max(f64::EPSILON),
         };
         (self.parts.news)(News::Stats(self.stats));
     }

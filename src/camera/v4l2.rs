@@ -20,10 +20,11 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Format, Fraction};
 
-use super::{Defect, Fault, Opened, Picture, Source, Wish};
+use super::{Defect, Fault, Picture, Source, Wish};
 use crate::frame::Raw;
 use crate::logic::problem::Problem;
 use crate::logic::source::{Device, PixelFormat, Spec};
+use crate::logic::state::Opened;
 
 /// Buffers that are shared with the driver: one held, three to be filled while we are busy.
 const BUFFERS: u32 = 4;
@@ -51,8 +52,7 @@ pub struct Found {
 pub fn list() -> Vec<Found> {
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u16>().ok();
     let entries = std::fs::read_dir(NODES).into_iter().flatten().flatten();
-    let mut nodes: Vec<_> =
-        entries.filter_map(|entry| Some((number(&entry.path())?, entry.path()))).collect();
+    let mut nodes: Vec<_> = entries.filter_map(|entry| Some((number(&entry.path())?, entry.path()))).collect();
     nodes.sort();
     // One odd driver must not hide the other cameras.
     let look = |path: PathBuf| std::panic::catch_unwind(|| look_at(&path)).ok().flatten();
@@ -95,6 +95,8 @@ pub struct Camera {
     /// Bytes from one row to the next; some drivers pad rows.
     stride: usize,
     state: Streaming,
+    /// Pictures a second that the driver delivers.
+    fps: f64,
     opened: Opened,
 }
 
@@ -113,12 +115,7 @@ impl Camera {
     ///
     /// # Errors
     /// With the sentence to show to the user.
-    pub fn open(
-        spec: &Spec,
-        device: &Device,
-        format: Option<PixelFormat>,
-        wish: Wish,
-    ) -> Result<Self, Problem> {
+    pub fn open(spec: &Spec, device: &Device, format: Option<PixelFormat>, wish: Wish) -> Result<Self, Problem> {
         let source = spec.to_string();
         let path = match device {
             Device::Path(path) => path.clone(),
@@ -130,20 +127,14 @@ impl Camera {
         })
     }
 
-    fn open_path(
-        path: &Path,
-        source: String,
-        only: Option<PixelFormat>,
-        wish: Wish,
-    ) -> Result<Self, Failure> {
+    fn open_path(path: &Path, source: String, only: Option<PixelFormat>, wish: Wish) -> Result<Self, Failure> {
         let device = v4l::Device::with_path(path)?;
         let unusable = |detail: String| Failure::Told(Problem::NoUsableFormat { detail });
         let name = capture_name(&device).map_err(|error| match error.raw_os_error() {
             Some(libc::ENOTTY | libc::EINVAL) => unusable(format!("{} is not a camera", path.display())),
             _ => Failure::System(error),
         })?;
-        let name =
-            name.ok_or_else(|| unusable(format!("{} sends no video (try the next node)", path.display())))?;
+        let name = name.ok_or_else(|| unusable(format!("{} sends no video (try the next node)", path.display())))?;
         let offered = formats_of(&device)?;
         let chosen = offered.iter().find(|(format, _)| only.is_none_or(|only| only == *format));
         let Some((format, fourcc)) = chosen.copied() else {
@@ -159,13 +150,11 @@ impl Camera {
         let opened = Opened {
             width,
             height,
-            fps: fps.min(wish.fps),
             format: fourcc.to_string(),
             description: format!("{name} ({})", path.display()),
         };
-        let (stream, stride, state) =
-            (Some(stream), (set.stride as usize).max(2 * width), Streaming::Stopped);
-        Ok(Self { stream, device, source, format, width, height, stride, state, opened })
+        let (stream, stride, state) = (Some(stream), (set.stride as usize).max(2 * width), Streaming::Stopped);
+        Ok(Self { stream, device, source, format, width, height, stride, state, fps, opened })
     }
 
     /// True when the driver has a picture for us.
@@ -222,9 +211,7 @@ impl Camera {
         let filled = &buffer[..(meta.bytesused as usize).min(buffer.len())];
         let raw = match format {
             PixelFormat::Mjpg => Raw::Jpeg(Bytes::copy_from_slice(filled)),
-            PixelFormat::Yuyv => {
-                Raw::Yuyv(rows(filled, 2 * width, stride, height).ok_or(Fault::Broken(Defect::Truncated))?)
-            }
+            PixelFormat::Yuyv => Raw::Yuyv(rows(filled, 2 * width, stride, height).ok_or(Fault::Broken(Defect::Truncated))?),
         };
         Ok(Picture { raw, width, height, captured_at: taken_at(meta), overtaken: 0 })
     }
@@ -258,13 +245,9 @@ impl Source for Camera {
         picture
     }
 
-    fn set_fps(&mut self, fps: f32) -> bool {
+    fn set_fps(&mut self, fps: f64) -> bool {
         // Drivers refuse another rate while they stream; a lower one needs no help from the driver.
-        let enough = fps <= self.opened.fps;
-        if enough {
-            self.opened.fps = fps;
-        }
-        enough
+        fps <= self.fps
     }
 }
 
@@ -282,10 +265,7 @@ impl Drop for Camera {
                 std::mem::forget(stream);
                 // SAFETY: the descriptor is open, and the forgotten stream holds the only other handle and its count, so
                 // nobody else will close it or use it again. The mapped buffers are lost with it.
-                #[allow(
-                    unsafe_code,
-                    reason = "closing a descriptor whose owner must not run its own clean-up"
-                )]
+                #[allow(unsafe_code, reason = "closing a descriptor whose owner must not run its own clean-up")]
                 unsafe {
                     libc::close(fd);
                 }
@@ -343,7 +323,7 @@ fn nearest(sizes: impl Iterator<Item = (usize, usize)>, wanted: (usize, usize)) 
 }
 
 /// Asks for the slowest rate that is fast enough, and says what came of it. Drivers without rates are left alone.
-fn set_rate(device: &v4l::Device, set: &Format, wished: f32) -> f32 {
+fn set_rate(device: &v4l::Device, set: &Format, wished: f64) -> f64 {
     let intervals = device.enum_frameintervals(set.fourcc, set.width, set.height).unwrap_or_default();
     let rates = intervals.into_iter().flat_map(|interval| match interval.interval {
         FrameIntervalEnum::Discrete(interval) => vec![interval],
@@ -362,15 +342,14 @@ fn set_rate(device: &v4l::Device, set: &Format, wished: f32) -> f32 {
     device.params().ok().and_then(|params| rate(params.interval)).unwrap_or(wished)
 }
 
-fn rate(interval: Fraction) -> Option<f32> {
+fn rate(interval: Fraction) -> Option<f64> {
     let usable = interval.numerator > 0 && interval.denominator > 0;
-    usable.then(|| interval.denominator as f32 / interval.numerator as f32)
+    usable.then(|| interval.denominator as f64 / interval.numerator as f64)
 }
 
 /// The slowest rate that is at least the wished one (29.97 will do for 30), else the fastest.
-fn best_interval(intervals: impl Iterator<Item = Fraction>, wished: f32) -> Option<Fraction> {
-    let mut rated: Vec<(f32, Fraction)> =
-        intervals.filter_map(|interval| Some((rate(interval)?, interval))).collect();
+fn best_interval(intervals: impl Iterator<Item = Fraction>, wished: f64) -> Option<Fraction> {
+    let mut rated: Vec<(f64, Fraction)> = intervals.filter_map(|interval| Some((rate(interval)?, interval))).collect();
     rated.sort_by(|a, b| a.0.total_cmp(&b.0));
     let enough = rated.iter().find(|(rate, _)| *rate >= wished * 0.99);
     enough.or(rated.last()).map(|(_, interval)| *interval)
@@ -430,27 +409,19 @@ mod tests {
     #[test]
     fn the_nearest_size_is_chosen() {
         let offered = [(320, 240), (640, 480), (1280, 720), (1920, 1080), (1279, 720)];
-        let table = [
-            ((1280, 720), (1280, 720)),
-            ((800, 600), (640, 480)),
-            ((9999, 9999), (1920, 1080)),
-            ((1, 1), (320, 240)),
-        ];
+        let table = [((1280, 720), (1280, 720)), ((800, 600), (640, 480)), ((9999, 9999), (1920, 1080)), ((1, 1), (320, 240))];
         for (wanted, got) in table {
             assert_eq!(nearest(offered.into_iter(), wanted), Some(got));
         }
         assert_eq!(nearest(std::iter::empty(), (1, 1)), None);
-        assert_eq!(
-            (stepped(1000, 48, 1920, 16), stepped(5000, 48, 1920, 16), stepped(1, 48, 1920, 0)),
-            (992, 1920, 48)
-        );
+        assert_eq!((stepped(1000, 48, 1920, 16), stepped(5000, 48, 1920, 16), stepped(1, 48, 1920, 0)), (992, 1920, 48));
     }
 
     #[test]
     fn the_slowest_rate_that_is_enough_is_chosen() {
         let offered = || [30, 25, 15, 10, 5].map(|rate| Fraction::new(1, rate)).into_iter();
         for (wished, got) in [(15.0, 15), (14.0, 15), (60.0, 30), (0.2, 5), (29.97, 30), (30.2, 30)] {
-            assert_eq!(best_interval(offered(), wished).and_then(rate), Some(got as f32), "{wished}");
+            assert_eq!(best_interval(offered(), wished).and_then(rate), Some(got as f64), "{wished}");
         }
         assert!(best_interval([Fraction::new(0, 0)].into_iter(), 5.0).is_none());
     }
@@ -466,13 +437,7 @@ mod tests {
     #[test]
     fn errors_of_the_system_become_sentences() {
         let of = |code| problem("v4l2", &io::Error::from_raw_os_error(code)).code();
-        let table = [
-            (libc::ENODEV, "no_camera"),
-            (libc::ENOENT, "no_camera"),
-            (libc::EBUSY, "camera_busy"),
-            (libc::EACCES, "camera_denied"),
-            (libc::EIO, "camera_failed"),
-        ];
+        let table = [(libc::ENODEV, "no_camera"), (libc::ENOENT, "no_camera"), (libc::EBUSY, "camera_busy"), (libc::EACCES, "camera_denied"), (libc::EIO, "camera_failed")];
         for (code, name) in table {
             assert_eq!(of(code), name);
         }
@@ -481,13 +446,10 @@ mod tests {
 
     #[test]
     fn what_is_no_camera_is_refused_with_a_sentence() {
-        for (path, code) in [("/dev/null", "no_usable_format"), ("/dev/video-that-is-not-there", "no_camera")]
-        {
+        for (path, code) in [("/dev/null", "no_usable_format"), ("/dev/video-that-is-not-there", "no_camera")] {
             let spec: Spec = format!("v4l2:{path}").parse().unwrap();
             let wish = Wish { width: None, height: None, fps: 15.0 };
-            let failed = Camera::open(&spec, &Device::Path(path.into()), None, wish)
-                .err()
-                .map(|problem| problem.code());
+            let failed = Camera::open(&spec, &Device::Path(path.into()), None, wish).err().map(|problem| problem.code());
             assert_eq!(failed, Some(code), "{path}");
         }
     }

@@ -6,11 +6,12 @@
 
 use std::time::Instant;
 
-use super::{FPS, Fault, Opened, Pace, Picture, Source, Wish};
+use super::{Fault, Pace, Picture, Source, Wish, interval_of};
 use crate::frame::Raw;
 use crate::jpeg;
 use crate::logic::picture::{Gray, Rgb};
 use crate::logic::problem::Problem;
+use crate::logic::state::Opened;
 
 mod garden;
 mod paint;
@@ -68,9 +69,8 @@ impl Demo {
             include_bytes!("../../../assets/demo/walker-stranger-mask.png"),
         )?;
         let painter = paint::Painter::new(&garden::paint(width, height, &path), known, stranger, seed);
-        let fps = wish.fps.clamp(*FPS.start(), *FPS.end());
         let (format, description) = ("JPEG".to_owned(), format!("Demo scene (seed {seed}, speed {speed})"));
-        let opened = Opened { width, height, fps, format, description };
+        let opened = Opened { width, height, format, description };
         Ok(Self { painter, seed, speed, started: Instant::now(), pace: Pace::new(wish.interval()), opened })
     }
 
@@ -99,9 +99,8 @@ impl Source for Demo {
         Ok(Picture { raw, width: self.opened.width, height: self.opened.height, captured_at, overtaken: 0 })
     }
 
-    fn set_fps(&mut self, fps: f32) -> bool {
-        self.opened.fps = fps.clamp(*FPS.start(), *FPS.end());
-        self.pace.set_interval(std::time::Duration::from_secs_f32(1.0 / self.opened.fps));
+    fn set_fps(&mut self, fps: f64) -> bool {
+        self.pace.set_interval(interval_of(fps));
         true
     }
 }

@@ -150,7 +150,7 @@ mod tests {
     fn the_layout_follows_the_schedule_in_every_round() {
         for seed in [1, 7, 99] {
             for (start, end, what) in schedule(seed) {
-                for moment in [start, (start + end) / 2.0, end - 0.001] {
+                for moment in [start + 0.001, (start + end) / 2.0, end - 0.001] {
                     for round in [0.0, 5.0] {
                         let layout = at(seed, moment + round * ROUND_SECONDS);
                         assert_eq!(layout.lit, what != What::Dark);
