@@ -15,4 +15,5 @@ pub mod shutdown;
 
 pub mod camera;
 pub mod mqtt;
+pub mod store;
 pub mod vision;
