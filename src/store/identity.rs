@@ -56,7 +56,7 @@ impl IdentityFile {
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(folder: &Path) -> Result<(Self, Option<String>), Error> {
-        std::fs::create_dir_all(folder).map_err(Error::new("make the folder", folder))?;
+        super::make_folder(folder)?;
         let path = folder.join("identity.json");
         let (found, warning) = match damaged::read(&path, known_version)? {
             Found::Nothing => (None, None),

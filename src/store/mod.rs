@@ -9,6 +9,7 @@ pub mod secrets;
 pub mod state_file;
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub use identity::IdentityFile;
@@ -36,4 +37,11 @@ impl Error {
     fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { action, path: path.to_owned(), source }
     }
+}
+
+/// Makes the data folder, private, if it is missing. One that is there keeps its permissions: it may be shared with
+/// others, such as `/srv` or a mounted volume, and is not ours to close.
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(Error::new("make the folder", folder))
 }

@@ -4,7 +4,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,6 @@ use crate::config::Secret;
 
 const VERSION: u32 = 1;
 const FILE_MODE: u32 = 0o600;
-const FOLDER_MODE: u32 = 0o700;
 
 /// Thirty-two signs that people can read out and type: no 0 and o, no 1, l and i. Each is worth 5 bits, and 256 is a
 /// multiple of 32, so that a random byte chooses each equally often.
@@ -71,9 +70,10 @@ impl Secrets {
     /// When the folder or the file cannot be used, or the system gives no random bytes.
     pub fn open(folder: &Path) -> Result<Opened, Error> {
         let mut warnings = Vec::new();
-        make_private_folder(folder, &mut warnings)?;
+        super::make_folder(folder)?;
+        warnings.extend(open_folder(folder)?);
         let path = folder.join("secrets.json");
-        close_to_others(&path, FILE_MODE, &mut warnings)?;
+        warnings.extend(close_file(&path)?);
         match damaged::read(&path, good)? {
             Found::Good(content) => return Ok(Opened { secrets: content.into(), created: false, warnings }),
             Found::Nothing => {}
@@ -121,31 +121,33 @@ fn random_text(n_signs: usize) -> io::Result<String> {
     Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
 }
 
-fn make_private_folder(folder: &Path, warnings: &mut Vec<String>) -> Result<(), Error> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(FOLDER_MODE)
-        .create(folder)
-        .map_err(Error::new("make the folder", folder))?;
-    close_to_others(folder, FOLDER_MODE, warnings)
+/// Tells when other users could put another file in the place of ours.
+fn open_folder(folder: &Path) -> Result<Option<String>, Error> {
+    let mode = fs::metadata(folder).map_err(Error::new("read", folder))?.permissions().mode();
+    let folder = folder.display();
+    Ok((mode & 0o022 != 0).then(|| {
+        let mode = mode & 0o7777;
+        format!("other users of this machine can write to the data folder {folder} (mode {mode:o}); close it with: chmod 700 {folder}")
+    }))
 }
 
-/// Takes from others what they shall not have; a missing file is fine.
-fn close_to_others(path: &Path, mode: u32, warnings: &mut Vec<String>) -> Result<(), Error> {
+/// Takes the file away from other users, if it is there.
+fn close_file(path: &Path) -> Result<Option<String>, Error> {
     let found = match fs::metadata(path) {
         Ok(metadata) => metadata.permissions().mode() & 0o777,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::new("read", path)(error)),
     };
     if found & 0o077 == 0 {
-        return Ok(());
+        return Ok(None);
     }
-    fs::set_permissions(path, Permissions::from_mode(mode))
+    fs::set_permissions(path, Permissions::from_mode(FILE_MODE))
         .map_err(Error::new("close to other users", path))?;
     let path = path.display();
-    warnings
-        .push(format!("{path} was open to other users of this machine (mode {found:o}); it is now {mode:o}"));
-    Ok(())
+    Ok(Some(format!(
+        "{path} was open to other users of this machine (mode {found:o}) and is closed now; if others use it, delete the \
+         file and start again for new passwords"
+    )))
 }
 
 #[cfg(test)]
@@ -197,16 +199,35 @@ mod tests {
         let first = Secrets::open(&folder).unwrap();
         let file = folder.join("secrets.json");
         fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
-        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
         let again = Secrets::open(&folder).unwrap();
         assert_eq!(again.secrets, first.secrets);
-        assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
-        assert_eq!(again.warnings.len(), 2);
-        assert!(again.warnings[0].contains("(mode 755); it is now 700"), "{:?}", again.warnings);
-        assert!(
-            again.warnings[1].contains("secrets.json")
-                && again.warnings[1].contains("(mode 644); it is now 600")
-        );
+        assert_eq!(mode(&file), 0o600);
+        assert_eq!(again.warnings.len(), 1);
+        assert!(again.warnings[0].contains("secrets.json") && again.warnings[0].contains("(mode 644)"));
+    }
+
+    #[test]
+    fn a_folder_of_others_is_left_alone_but_told_when_it_is_dangerous() {
+        let parent = tempfile::tempdir().unwrap();
+        for (given, dangerous) in [(0o755, false), (0o700, false), (0o775, true), (0o777, true)] {
+            fs::set_permissions(parent.path(), Permissions::from_mode(given)).unwrap();
+            let told = Secrets::open(parent.path()).unwrap().warnings.join("\n");
+            assert_eq!(told.contains("chmod 700"), dangerous, "{given:o}: {told}");
+            assert_eq!(mode(parent.path()), given);
+        }
+        fs::set_permissions(parent.path(), Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn the_folder_is_private_whoever_makes_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let folders = ["by-state", "by-identity"].map(|name| parent.path().join(name));
+        crate::store::StateFile::open(&folders[0]).unwrap();
+        crate::store::IdentityFile::open(&folders[1]).unwrap();
+        for folder in &folders {
+            assert_eq!(mode(folder), 0o700);
+            assert!(Secrets::open(folder).unwrap().warnings.is_empty());
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl StateFile {
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(folder: &Path) -> Result<(Self, Stored, Option<String>), Error> {
-        std::fs::create_dir_all(folder).map_err(Error::new("make the folder", folder))?;
+        super::make_folder(folder)?;
         let path = folder.join("state.json");
         let (on_disk, warning) = match damaged::read(&path, known_version)? {
             Found::Nothing => (None, None),

@@ -157,6 +157,14 @@ fn what_fits_alone_but_not_together_is_told() {
             "cameras.b.source = \"v4l2:0\": the same device as cameras.a; each device can be one camera (doorward.toml:4)",
         ),
         (
+            "[[cameras]]",
+            "cameras: each camera is a section of its own, such as [cameras.front_door] (doorward.toml:1)",
+        ),
+        (
+            "mqtt.base_topic = \"homeassistant/doorward\"",
+            "mqtt.base_topic = \"homeassistant/doorward\": must not be below mqtt.discovery_prefix, which is \"homeassistant\" (doorward.toml:1)",
+        ),
+        (
             "[cameras.status]",
             "cameras.status: the camera's id \"status\" is taken by a topic; choose another (doorward.toml:1)",
         ),
@@ -346,7 +354,7 @@ fn random_text_is_refused_or_taken_but_never_a_panic() {
     let case = Case::new().file("");
     let path = case.sources.file.clone().unwrap();
     let (mut good, mut syntax, mut other) = (0, 0, 0);
-    for round in 0..6000 {
+    for round in 0..3000 {
         let mut bytes = Vec::new();
         for _ in 0..random(24) {
             match random(8) {
@@ -374,5 +382,5 @@ fn random_text_is_refused_or_taken_but_never_a_panic() {
             Err(_) => other += 1,
         }
     }
-    assert!(good > 50 && syntax > 500 && other > 500, "the noise is one-sided: {good} {syntax} {other}");
+    assert!(good > 25 && syntax > 250 && other > 250, "the noise is one-sided: {good} {syntax} {other}");
 }

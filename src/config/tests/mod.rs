@@ -196,3 +196,18 @@ fn the_command_line_reads_as_documented() {
     );
     assert!(Cli::try_parse_from(["doorward", "--sett", "a=1"]).is_err());
 }
+
+#[test]
+fn layers_meet_inside_one_camera_and_lists_replace_lists() {
+    let file = "[cameras.porch]\nname = \"Porch\"\nfps = 10\nmotion.hold = 9\nmotion.masks = [[0, 0, 1, 1], [0, 0, 0.5, 1]]";
+    let config = Case::new()
+        .file(file)
+        .env("DOORWARD__CAMERAS__PORCH__FPS", "20")
+        .env("DOORWARD__CAMERAS__PORCH__AREA", "Garden")
+        .set("cameras.porch.motion.masks=[[0.5, 0, 0.5, 1]]")
+        .good();
+    let [porch] = config.cameras.as_slice() else { panic!("one camera: {:?}", config.cameras) };
+    assert_eq!((porch.name.as_str(), porch.fps, porch.area.as_deref()), ("Porch", 20, Some("Garden")));
+    assert_eq!(porch.motion.hold, Duration::from_secs(9));
+    assert_eq!(porch.motion.masks, [crate::logic::picture::Rect { x: 0.5, y: 0.0, w: 0.5, h: 1.0 }]);
+}
