@@ -36,11 +36,6 @@ fn compare(path: &str, expected: &str) {
 }
 
 #[test]
-fn the_annotated_file_is_up_to_date() {
-    compare("config/doorward.toml", &document::annotated());
-}
-
-#[test]
 fn the_manual_is_up_to_date() {
     compare("docs/config.md", &document::manual());
 }
@@ -48,6 +43,7 @@ fn the_manual_is_up_to_date() {
 /// Read from the file itself, not from the table, so that a fault in the writer is found too.
 #[test]
 fn the_annotated_file_means_the_defaults_and_names_every_key() {
+    compare("config/doorward.toml", &document::annotated());
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/doorward.toml")).unwrap();
     assert!(text.lines().all(|line| line.chars().count() <= 120));
