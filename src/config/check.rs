@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::faults::Faults;
 use super::sources::Sources;
@@ -24,7 +25,7 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         file: sources.file.clone(),
         node: node(values, sources),
         log: log(values),
-        mqtt: mqtt(values, server),
+        mqtt: mqtt(values, server, faults),
         broker,
         http,
         faces: faces(values, &data_dir),
@@ -66,15 +67,27 @@ fn log(values: &Values) -> Log {
     Log { filter: values.text("log.level"), format }
 }
 
-fn mqtt(values: &Values, server: Option<Server>) -> Mqtt {
-    Mqtt {
+fn mqtt(values: &Values, server: Option<Server>, faults: &mut Faults) -> Mqtt {
+    let mqtt = Mqtt {
         server,
-        keep_alive: std::time::Duration::from_secs(values.integer("mqtt.keep_alive")),
+        keep_alive: Duration::from_secs(values.integer("mqtt.keep_alive")),
         base_topic: values.text("mqtt.base_topic"),
         discovery: values.switch("mqtt.discovery"),
         discovery_prefix: values.text("mqtt.discovery_prefix"),
         picture_interval: values.seconds("mqtt.picture_interval"),
+    };
+    // Home Assistant reads everything below its prefix as discovery.
+    if Path::new(&mqtt.base_topic).starts_with(&mqtt.discovery_prefix) {
+        let message =
+            format!("must not be below mqtt.discovery_prefix, which is {:?}", mqtt.discovery_prefix);
+        faults.push(
+            "mqtt.base_topic",
+            Some(format!("{:?}", mqtt.base_topic)),
+            message,
+            values.place("mqtt.base_topic"),
+        );
     }
+    mqtt
 }
 
 /// Keys that mean nothing without `mqtt.host`. Ignoring them in silence would leave their writer wondering.

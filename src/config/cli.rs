@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 /// A camera appliance for Home Assistant: motion and the faces of the household over MQTT, with no cloud.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Parser)]
 #[command(name = "doorward", version, about, max_term_width = 100)]
 #[command(after_help = "Every key of the configuration can also be set in the environment: mqtt.host is \
                         DOORWARD__MQTT__HOST. Flags win over the environment, the environment over the file.")]
@@ -37,8 +37,8 @@ pub enum Command {
     CheckConfig,
 }
 
-/// Flags that every command takes.
-#[derive(Args, Clone, Debug, Default)]
+/// Flags that every command takes. No `Debug`: `--set` may hold a password after all.
+#[derive(Args, Clone, Default)]
 pub struct Flags {
     /// The configuration file. Without it: $DOORWARD_CONFIG, else ./doorward.toml, else /etc/doorward/doorward.toml,
     /// else no file.
@@ -53,7 +53,8 @@ pub struct Flags {
     /// How much is logged: error, warn, info, debug, trace or a filter (log.level).
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
-    /// Sets any key, such as mqtt.host=192.168.1.2; may be given several times.
+    /// Sets any key, such as mqtt.host=192.168.1.2; may be given several times. Not for passwords: every user of the
+    /// machine can read command lines.
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }

@@ -63,7 +63,9 @@ impl Layer {
     /// Takes one written value, or notes what is wrong with it.
     fn take(&mut self, path: &str, written: &Written<'_>, place: &str, faults: &mut Faults) {
         let Some(key) = keys::find(path) else {
-            let message = if keys::is_section(path) {
+            let message = if path == "cameras" {
+                "each camera is a section of its own, such as [cameras.front_door]".to_owned()
+            } else if keys::is_section(path) {
                 "a section with keys, not a value".to_owned()
             } else {
                 format!("unknown key{}", suggest::instead_of(path))

@@ -1,7 +1,7 @@
 //! The configuration: what the user wrote in a file, in the environment and on the command line becomes one
 //! checked, immutable [`Config`], or a list of every mistake at once.
 //!
-//! Every key is declared once, in [`keys`]; the annotated `config/doorward.toml` and `docs/config.md` are written
+//! Every key is declared once, in `keys.rs`; the annotated `config/doorward.toml` and `docs/config.md` are written
 //! from there. Not here: values that change while the appliance runs; see [`crate::store`] and `crate::logic`.
 
 mod check;

@@ -14,7 +14,8 @@ pub(super) const ENV_PREFIX: &str = "DOORWARD__";
 const SEARCHED: [&str; 2] = ["doorward.toml", "/etc/doorward/doorward.toml"];
 
 /// Everything that [`super::load`] looks at. The default is empty: no file, no variable, no flag.
-#[derive(Clone, Debug, Default)]
+/// No `Debug`: passwords are among the variables.
+#[derive(Clone, Default)]
 pub struct Sources {
     /// The file to read; it must exist.
     pub file: Option<PathBuf>,

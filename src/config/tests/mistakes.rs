@@ -1,89 +1,12 @@
-//! The configuration through its front door: layers in, a checked `Config` or the list of mistakes out.
+//! Bad configurations and what people are told about them.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use clap::Parser;
-
-use super::cli::{Cli, Command, Flags};
-use super::keys::{KEYS, Kind};
-use super::{Camera, Config, Detector, Faults, Id, LogFormat, Sources, document, load};
-
-/// Layers to hand to `load`, built up by the test.
-struct Case {
-    folder: tempfile::TempDir,
-    sources: Sources,
-}
-
-impl Case {
-    fn new() -> Self {
-        let sources = Sources { host_name: "Porch-Pi.lan".to_owned(), ..Sources::default() };
-        Self { folder: tempfile::tempdir().unwrap(), sources }
-    }
-
-    fn file(mut self, text: impl AsRef<[u8]>) -> Self {
-        let path = self.folder.path().join("doorward.toml");
-        std::fs::write(&path, text).unwrap();
-        self.sources.file = Some(path);
-        self
-    }
-
-    fn env(mut self, name: &str, text: &str) -> Self {
-        self.sources.env.push((name.into(), text.into()));
-        self
-    }
-
-    fn set(mut self, text: &str) -> Self {
-        self.sources.flags.set.push(text.to_owned());
-        self
-    }
-
-    fn load(&self) -> Result<Config, Faults> {
-        load(&self.sources)
-    }
-
-    fn good(&self) -> Config {
-        self.load().unwrap_or_else(|faults| panic!("{faults}"))
-    }
-
-    /// The mistakes as shown, without the temporary folder.
-    fn lines(&self) -> Vec<String> {
-        let folder = format!("{}/", self.folder.path().display());
-        match self.load() {
-            Ok(_) => Vec::new(),
-            Err(faults) => faults.iter().map(|fault| fault.to_string().replace(&folder, "")).collect(),
-        }
-    }
-}
-
-fn faults_of(file: &str) -> Vec<String> {
-    Case::new().file(file).lines()
-}
-
-#[test]
-fn nothing_at_all_is_a_good_configuration() {
-    let config = Case::new().good();
-    assert_eq!(config.data_dir, Path::new("data"));
-    assert_eq!((config.node.id.as_str(), config.node.name.as_str()), ("porch_pi", "Doorward"));
-    assert_eq!((config.log.filter.as_str(), config.log.format), ("info", LogFormat::Text));
-    assert!(config.mqtt.server.is_none() && config.mqtt.discovery);
-    assert_eq!(config.broker.unwrap().bind.to_string(), "127.0.0.1:1883");
-    assert_eq!(config.http.bind.to_string(), "0.0.0.0:8420");
-    assert_eq!(config.faces.folder, Path::new("data/faces"));
-    assert_eq!((config.faces.detector, config.faces.interval), (Detector::Yunet, Duration::from_millis(250)));
-    assert!(config.cameras.is_empty() && config.file.is_none());
-}
-
-#[test]
-fn a_host_without_a_usable_name_is_called_doorward() {
-    for name in ["", "...", "ÄÖ", "_-_"] {
-        let mut case = Case::new();
-        case.sources.host_name = name.to_owned();
-        assert_eq!(case.good().node.id.as_str(), "doorward", "{name:?}");
-    }
-}
+use super::super::cli::Flags;
+use super::super::keys::{self, KEYS};
+use super::super::load;
+use super::{Case, faults_of};
 
 #[test]
 fn every_bad_value_names_key_value_range_and_line() {
@@ -234,6 +157,14 @@ fn what_fits_alone_but_not_together_is_told() {
             "cameras.b.source = \"v4l2:0\": the same device as cameras.a; each device can be one camera (doorward.toml:4)",
         ),
         (
+            "[[cameras]]",
+            "cameras: each camera is a section of its own, such as [cameras.front_door] (doorward.toml:1)",
+        ),
+        (
+            "mqtt.base_topic = \"homeassistant/doorward\"",
+            "mqtt.base_topic = \"homeassistant/doorward\": must not be below mqtt.discovery_prefix, which is \"homeassistant\" (doorward.toml:1)",
+        ),
+        (
             "[cameras.status]",
             "cameras.status: the camera's id \"status\" is taken by a topic; choose another (doorward.toml:1)",
         ),
@@ -276,7 +207,7 @@ fn every_key_misspelt_finds_its_way_back() {
         for misspelt in [format!("{name}s"), swapped, name[..name.len() - 1].to_owned()] {
             let wrong = format!("{section}.{misspelt}");
             let wrong = wrong.trim_start_matches('.');
-            if super::keys::find(wrong).is_some() {
+            if keys::find(wrong).is_some() {
                 continue;
             }
             let lines = faults_of(&format!("{wrong} = 1"));
@@ -370,51 +301,6 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
-fn flags_win_over_the_environment_and_that_over_the_file() {
-    let file =
-        "log.level = \"warn\"\nhttp.bind = \"127.0.0.1:1\"\nmqtt.host = \"file\"\nnode.name = \"File\"";
-    let mut case = Case::new()
-        .file(file)
-        .env("DOORWARD__LOG__LEVEL", "debug")
-        .env("DOORWARD__HTTP__BIND", "127.0.0.1:2")
-        .env("DOORWARD__MQTT__HOST", "env")
-        .env("DOORWARD__NODE__NAME", "")
-        .set("mqtt.host=flag");
-    case.sources.flags.http_bind = Some("127.0.0.1:3".to_owned());
-    let config = case.good();
-    assert_eq!(config.log.filter, "debug");
-    assert_eq!(config.http.bind.to_string(), "127.0.0.1:3");
-    assert_eq!(config.mqtt.server.unwrap().host, "flag");
-    assert_eq!(config.node.name, "File", "an empty variable is not set");
-    assert!(config.broker.is_none(), "auto means off with an external broker");
-}
-
-#[test]
-fn the_environment_is_text_that_becomes_what_its_key_needs() {
-    let config = Case::new()
-        .env("DOORWARD__MQTT__HOST", "10.0.0.1")
-        .env("DOORWARD__MQTT__USERNAME", "007")
-        .env("DOORWARD__MQTT__PASSWORD", "00123")
-        .env("DOORWARD__MQTT__TLS", "On")
-        .env("DOORWARD__CAMERAS__1__FPS", " 7 ")
-        .env("DOORWARD__CAMERAS__FRONT_DOOR__SOURCE", "demo")
-        .env("DOORWARD__CAMERAS__FRONT_DOOR__FACE_THRESHOLD", "0.5")
-        .env("DOORWARD__CAMERAS__FRONT_DOOR__MOTION__MASKS", "[[0, 0, 0.5, 1], [0.9, 0.1, 0.1, 0.9]]")
-        .env("DOORWARD_SERVICE_PORT", "tcp://10.0.0.1:8420")
-        .good();
-    let server = config.mqtt.server.unwrap();
-    assert_eq!((server.host.as_str(), server.port), ("10.0.0.1", 8883));
-    let login = server.login.unwrap();
-    assert_eq!((login.username.as_str(), login.password.unwrap().expose()), ("007", "00123"));
-    let names: Vec<_> =
-        config.cameras.iter().map(|camera| (camera.id.as_str(), camera.name.as_str())).collect();
-    assert_eq!(names, [("1", "1"), ("front_door", "Front door")]);
-    assert_eq!(config.cameras[0].fps, 7);
-    assert!((config.cameras[1].start.face_threshold - 0.5).abs() < 1e-9);
-    assert_eq!(config.cameras[1].motion.masks.len(), 2);
-}
-
-#[test]
 fn a_variable_that_is_not_text_is_told() {
     use std::os::unix::ffi::OsStringExt;
     let mut case = Case::new();
@@ -423,140 +309,6 @@ fn a_variable_that_is_not_text_is_told() {
     let lines = case.lines();
     assert_eq!(lines[0], "node.name: not UTF-8 text (environment variable DOORWARD__NODE__NAME)");
     assert!(lines[1].starts_with("unknown key (environment variable DOORWARD__"), "{lines:?}");
-}
-
-#[test]
-fn systemd_chooses_the_data_folder_unless_the_user_does() {
-    let case = Case::new().env("STATE_DIRECTORY", "/var/lib/doorward:/var/lib/other");
-    let config = case.good();
-    assert_eq!(config.data_dir, Path::new("/var/lib/doorward"));
-    assert_eq!(config.faces.folder, Path::new("/var/lib/doorward/faces"));
-    let copied = case.file("data_dir = \"data\"");
-    assert_eq!(copied.good().data_dir, Path::new("/var/lib/doorward"), "a copy of the annotated file");
-    assert_eq!(copied.set("data_dir=./data").good().data_dir, Path::new("./data"));
-}
-
-#[test]
-fn the_password_may_be_in_a_file() {
-    let case = Case::new();
-    let secret = case.folder.path().join("password");
-    std::fs::write(&secret, "geheim \n").unwrap();
-    let case = case.set("mqtt.host=h").set("mqtt.username=u");
-    let case = case.set(&format!("mqtt.password_file={}", secret.display()));
-    let login = case.good().mqtt.server.unwrap().login.unwrap();
-    assert_eq!(login.password.unwrap().expose(), "geheim ", "only the line's end is cut off");
-    std::fs::write(&secret, "\n").unwrap();
-    assert_eq!(
-        case.lines(),
-        ["mqtt.password_file = \"password\": the file's first line is empty (flag --set mqtt.password_file)"]
-    );
-}
-
-#[test]
-fn an_empty_camera_section_is_a_camera_with_defaults() {
-    let config = Case::new().file("[cameras.front_door]").good();
-    let expected = Camera::automatic(Id::new("front_door").unwrap(), "v4l2");
-    assert_eq!(format!("{:?}", config.cameras), format!("{:?}", [expected]));
-    assert_eq!(config.cameras[0].name, "Front door");
-    let camera = &config.cameras[0];
-    assert_eq!((camera.size, camera.fps, camera.start.motion_min_area), (None, 15, 3000));
-}
-
-#[test]
-fn the_command_line_reads_as_documented() {
-    let cli = Cli::try_parse_from(["doorward"]).unwrap();
-    assert_eq!(cli.command(), Command::Run);
-    let words = [
-        "doorward",
-        "check-config",
-        "--config",
-        "x.toml",
-        "--set",
-        "a=1",
-        "--set",
-        "b=2",
-        "--log-level",
-        "warn",
-    ];
-    let cli = Cli::try_parse_from(words).unwrap();
-    assert_eq!(cli.command(), Command::CheckConfig);
-    assert_eq!((cli.flags.set.len(), cli.flags.log_level.as_deref()), (2, Some("warn")));
-    let sources = Sources::of_process(cli.flags);
-    assert_eq!(
-        sources.file.as_deref(),
-        Some(Path::new("x.toml")),
-        "a named file is used even if it is missing"
-    );
-    assert!(Cli::try_parse_from(["doorward", "--sett", "a=1"]).is_err());
-}
-
-#[test]
-fn the_table_of_keys_is_sound() {
-    let mut seen = BTreeSet::new();
-    for key in KEYS {
-        assert!(seen.insert(key.path), "{} is there twice", key.path);
-        assert!(key.doc.ends_with('.'), "{}: the description is a sentence", key.path);
-        assert!(super::keys::is_section(key.section()) || key.section().is_empty(), "{}", key.path);
-        assert!(super::keys::SECTIONS.iter().any(|section| section.path == key.section()), "{}", key.path);
-        // The default passes the key's own check, but for "empty" where that means "not set".
-        let line = format!("{} = {}", key.path.replace('*', "porch"), document::default(&key.kind));
-        assert_eq!(faults_of(&line), Vec::<String>::new(), "{line}");
-        if let Kind::Choice(words) = &key.kind {
-            assert!(words.len() > 1, "{}", key.path);
-        }
-    }
-}
-
-/// Compares a file of the repository with what it should be, or rewrites it when `DOORWARD_BLESS=1`.
-fn compare(path: &str, expected: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    if std::env::var_os("DOORWARD_BLESS").is_some_and(|bless| bless == "1") {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, expected).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == expected, "{} is not up to date; run the tests with DOORWARD_BLESS=1", path.display());
-}
-
-#[test]
-fn the_annotated_file_is_up_to_date() {
-    compare("config/doorward.toml", &document::annotated());
-}
-
-#[test]
-fn the_manual_is_up_to_date() {
-    compare("docs/config.md", &document::manual());
-}
-
-/// Read from the file itself, not from the table, so that a fault in the writer is found too.
-#[test]
-fn the_annotated_file_means_the_defaults_and_names_every_key() {
-    let text =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/doorward.toml")).unwrap();
-    assert!(text.lines().all(|line| line.chars().count() <= 120));
-    let shown = |config: &Config| format!("{:?}", Config { file: None, ..config.clone() });
-    assert_eq!(shown(&Case::new().file(&text).good()), shown(&Case::new().good()));
-
-    // With the example camera switched on: a camera at its defaults.
-    let is_example = |line: &&str| {
-        line.starts_with("#[") || line.starts_with('#') && line[1..].starts_with(char::is_alphabetic)
-    };
-    let on: String = text
-        .lines()
-        .map(|line| if is_example(&line) { &line[1..] } else { line })
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    let config = Case::new().file(&on).good();
-    let expected = Camera::automatic(Id::new("front_door").unwrap(), "v4l2");
-    assert_eq!(format!("{:?}", config.cameras), format!("{:?}", [expected]));
-
-    let table: toml::Table = on.parse().unwrap();
-    for key in KEYS {
-        let mut at = &toml::Value::Table(table.clone());
-        for part in key.path.replace('*', "front_door").split('.') {
-            at = at.get(part).unwrap_or_else(|| panic!("{} is missing", key.path));
-        }
-    }
 }
 
 /// Bytes made from words of the language and from noise; a fixed seed, so that a failure can be repeated.
@@ -602,7 +354,7 @@ fn random_text_is_refused_or_taken_but_never_a_panic() {
     let case = Case::new().file("");
     let path = case.sources.file.clone().unwrap();
     let (mut good, mut syntax, mut other) = (0, 0, 0);
-    for round in 0..6000 {
+    for round in 0..3000 {
         let mut bytes = Vec::new();
         for _ in 0..random(24) {
             match random(8) {
@@ -630,5 +382,5 @@ fn random_text_is_refused_or_taken_but_never_a_panic() {
             Err(_) => other += 1,
         }
     }
-    assert!(good > 50 && syntax > 500 && other > 500, "the noise is one-sided: {good} {syntax} {other}");
+    assert!(good > 25 && syntax > 250 && other > 250, "the noise is one-sided: {good} {syntax} {other}");
 }
