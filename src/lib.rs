@@ -10,3 +10,5 @@ pub mod hub;
 pub mod inbox;
 pub mod jpeg;
 pub mod shutdown;
+
+pub mod http;
