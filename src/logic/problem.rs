@@ -92,6 +92,18 @@ pub enum Problem {
         /// Viewers allowed.
         limit: usize,
     },
+    /// Too many wrong credentials came from one address.
+    TooManyAttempts {
+        /// Seconds until the next one is looked at.
+        wait_s: u64,
+    },
+    /// Another web site tried to change something in the name of a person who is signed in here.
+    CrossSite,
+    /// The path exists, but not for this method.
+    WrongMethod {
+        /// The methods that it takes.
+        allowed: String,
+    },
     /// Too much to do at the moment.
     Busy,
 }
@@ -119,6 +131,9 @@ impl Problem {
             Self::Unauthorized => "unauthorized",
             Self::TooLarge { .. } => "too_large",
             Self::TooManyViewers { .. } => "too_many_viewers",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
+            Self::CrossSite => "cross_site",
+            Self::WrongMethod { .. } => "wrong_method",
             Self::Busy => "busy",
         }
     }
@@ -145,6 +160,9 @@ impl Problem {
             Self::Unauthorized => "Not signed in",
             Self::TooLarge { .. } => "Too large",
             Self::TooManyViewers { .. } => "Too many viewers",
+            Self::TooManyAttempts { .. } => "Too many wrong tokens",
+            Self::CrossSite => "Refused from another site",
+            Self::WrongMethod { .. } => "Wrong method",
             Self::Busy => "Busy",
         }
     }
@@ -183,6 +201,9 @@ impl Problem {
             }
             Self::TooLarge { limit } => format!("At most {limit} bytes are taken here."),
             Self::TooManyViewers { limit } => format!("{limit} viewers are watching already. Try again when one has left."),
+            Self::TooManyAttempts { wait_s } => format!("Wait {wait_s} seconds, then try again with the right token."),
+            Self::CrossSite => "Only the appliance's own page may change something with its cookie; programs send the token itself.".into(),
+            Self::WrongMethod { allowed } => format!("This path takes {allowed}."),
             Self::Busy => "There is too much to do at the moment. Try again in a second.".into(),
         }
     }

@@ -1,0 +1,170 @@
+//! The JSON answers of the front.
+//!
+//! Not here: who may ask ([`super::access`]), pictures ([`super::picture`]).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::reply::{self, Reply};
+use super::{Shared, describe};
+use crate::logic::command::{Answer, Command};
+use crate::logic::entities::{camera_entity, on_off};
+use crate::logic::input::Input;
+use crate::logic::problem::{Problem, quoted};
+use crate::logic::state::{CameraState, State, Status};
+
+/// The appliance answers in microseconds; longer means that it is stuck.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A running camera that has not delivered for so long is stuck: slower than any rate that can be set.
+const STALE: Duration = Duration::from_secs(10);
+
+impl Shared {
+    /// The present state.
+    pub(super) fn now(&self) -> Arc<State> {
+        Arc::clone(&self.state.borrow())
+    }
+}
+
+/// The camera of that id.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn camera<'a>(state: &'a State, id: &str) -> Result<&'a CameraState, Problem> {
+    state.cameras.get(id).ok_or_else(|| Problem::NotFound { what: format!("camera {}", quoted(id)) })
+}
+
+/// `GET /healthz`: for supervisors. Says nothing about people or settings.
+pub(super) fn health(shared: &Shared) -> Reply {
+    let state = shared.now();
+    let mut faults = Vec::new();
+    if !state.node.mqtt_connected {
+        faults.push("the broker is not connected".to_owned());
+    }
+    for (id, camera) in &state.cameras {
+        if camera.status == Status::Running && is_stale(shared, id) {
+            faults.push(format!("camera {id} has delivered no picture for {} s", STALE.as_secs()));
+        }
+    }
+    if faults.is_empty() {
+        return reply::body(StatusCode::OK, "text/plain; charset=utf-8", "ok\n");
+    }
+    let words = faults.join("\n") + "\n";
+    reply::body(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", words)
+}
+
+fn is_stale(shared: &Shared, camera: &str) -> bool {
+    let latest = shared.hubs.get(camera).and_then(|hub| hub.latest());
+    latest.is_none_or(|frame| frame.captured_at.elapsed() > STALE)
+}
+
+/// `GET /api/state`
+pub(super) fn state(shared: &Shared) -> Reply {
+    reply::json(StatusCode::OK, &describe::state(shared, &shared.now(), Instant::now()))
+}
+
+/// `GET /api/events`
+pub(super) fn events(shared: &Shared, limit: usize) -> Reply {
+    let events = describe::events(shared, &shared.now(), Instant::now(), limit);
+    reply::json(StatusCode::OK, &json!({ "events": events }))
+}
+
+/// `GET /api/cameras/<cam>/entities/<key>`
+pub(super) fn read_entity(shared: &Shared, id: &str, key: &str) -> Result<Reply, Problem> {
+    let state = shared.now();
+    let camera = camera(&state, id)?;
+    Ok(reply::json(StatusCode::OK, &describe::entity(camera_entity(key)?, camera)))
+}
+
+/// `PUT /api/cameras/<cam>/entities/<key>`: answers the value that resulted.
+pub(super) async fn write_entity(
+    shared: &Shared,
+    id: &str,
+    key: &str,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    camera(&shared.now(), id)?;
+    let entity = camera_entity(key)?;
+    let command = entity.command(&value(body)?)?;
+    let answer = ask(shared, id, command).await?;
+    let state = shared.now();
+    let mut outcome = json!({ "key": key, "value": entity.state(camera(&state, id)?) });
+    match answer {
+        Answer::Done => {}
+        Answer::Event(event) => outcome["event"] = json!(event),
+    }
+    Ok(reply::json(StatusCode::OK, &outcome))
+}
+
+/// `POST /api/cameras/<cam>/snapshot`
+pub(super) async fn take_snapshot(shared: &Shared, id: &str) -> Result<Reply, Problem> {
+    camera(&shared.now(), id)?;
+    match ask(shared, id, Command::Snapshot).await? {
+        Answer::Event(event) => {
+            let path = format!("/api/events/{event}/snapshot.jpg");
+            Ok(reply::json(StatusCode::ACCEPTED, &json!({ "event": event, "path": path })))
+        }
+        Answer::Done => Err(Problem::Busy),
+    }
+}
+
+async fn ask(shared: &Shared, camera: &str, command: Command) -> Result<Answer, Problem> {
+    let (reply, answer) = oneshot::channel();
+    let tell = Box::new(move |outcome| {
+        // The asker may have gone.
+        let _ = reply.send(outcome);
+    });
+    shared.inbox.send(Input::Command { camera: camera.into(), command }, Some(tell))?;
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) | Err(_) => Err(Problem::Busy),
+    }
+}
+
+/// The value in a body: plain text as on MQTT, or JSON `{"value": …}` with text, a number or a truth.
+fn value(body: &[u8]) -> Result<String, Problem> {
+    let bad = |detail: &str| Problem::BadRequest { detail: detail.into() };
+    let text = std::str::from_utf8(body).map_err(|_| bad("The body is not UTF-8 text"))?.trim();
+    if !text.starts_with('{') {
+        return Ok(text.to_owned());
+    }
+    let parsed: Value = serde_json::from_str(text).map_err(|_| bad("The body is not valid JSON"))?;
+    let fields = parsed.as_object().filter(|fields| fields.len() == 1);
+    match fields.and_then(|fields| fields.get("value")) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Bool(on)) => Ok(on_off(*on).to_owned()),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => {
+            Err(bad("The body has to be a value, or JSON with the one field \"value\""))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_as_text_or_json() {
+        for (body, expected) in [
+            ("ON", "ON"),
+            (" 12.5\n", "12.5"),
+            (r#"{"value":"OFF"}"#, "OFF"),
+            (r#"{"value":true}"#, "ON"),
+            (r#"{ "value": 0.45 }"#, "0.45"),
+            ("", ""),
+        ] {
+            assert_eq!(value(body.as_bytes()).unwrap(), expected, "{body}");
+        }
+        for body in ["{", "{}", r#"{"value":null}"#, r#"{"value":[1]}"#, r#"{"value":1,"x":2}"#, r#"{"v":1}"#]
+        {
+            assert_eq!(value(body.as_bytes()).unwrap_err().code(), "bad_request", "{body}");
+        }
+        assert_eq!(value(&[0xff, 0xfe]).unwrap_err().code(), "bad_request");
+        let deep = format!("{{\"value\":{}", "[".repeat(60_000));
+        assert_eq!(value(deep.as_bytes()).unwrap_err().code(), "bad_request");
+    }
+}

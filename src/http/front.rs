@@ -1,0 +1,229 @@
+//! The network side: accepts connections within limits, runs hyper on each, and hands streams over to the relay.
+//!
+//! Not here: what a request means ([`super::service`]). TLS will stand between the first byte and hyper.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::Shared;
+use super::relay::relay;
+use super::reply::{self, Reply};
+use super::service::{Outcome, answer};
+use super::throttle::{Throttle, network};
+use crate::logic::problem::Problem;
+use crate::shutdown::Shutdown;
+
+/// Room in the kernel for what a client has not taken yet.
+const SEND_BUFFER: usize = 256 * 1024;
+/// Of that, what may wait unsent: a slow viewer then skips frames instead of watching old ones.
+const MOST_UNSENT: u32 = 128 * 1024;
+/// After the signal, how long requests under way get to finish.
+const STOP_TIME: Duration = Duration::from_millis(1500);
+/// Pause after accept failed, for example because descriptors ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The first byte of a TLS handshake record.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// Connections over the limit that are told so at the same time; further ones are closed without a word.
+const FAREWELLS: usize = 32;
+/// How long one of them may take to hear it.
+const FAREWELL_TIME: Duration = Duration::from_millis(500);
+/// What it may still say meanwhile.
+const FAREWELL_BYTES: u64 = 64 * 1024;
+
+/// The network half.
+pub struct Front {
+    shared: Arc<Shared>,
+    throttle: Mutex<Throttle>,
+    connections: Arc<Semaphore>,
+    farewells: Semaphore,
+    per_address: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+/// One accepted connection's claim on the limits; given back when it is dropped.
+struct Place {
+    front: Arc<Front>,
+    address: IpAddr,
+    _connection: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.front.counts();
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+impl Front {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let connections = Arc::new(Semaphore::new(shared.limits.max_connections));
+        Self {
+            shared,
+            throttle: Mutex::default(),
+            connections,
+            farewells: Semaphore::new(FAREWELLS),
+            per_address: Mutex::default(),
+        }
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<IpAddr, usize>> {
+        self.per_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves `listener` (from [`super::bind`]) until the signal, then for at most two seconds longer.
+    ///
+    /// # Errors
+    /// When the listener cannot be used by tokio.
+    pub async fn serve(self, listener: std::net::TcpListener, shutdown: Shutdown) -> io::Result<()> {
+        let front = Arc::new(self);
+        let listener = TcpListener::from_std(listener)?;
+        let mut tasks = JoinSet::new();
+        let mut told_failure = false;
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.triggered() => break,
+                accepted = listener.accept() => accepted,
+                // Reaps what has ended; a task that panicked has harmed only its own client.
+                Some(_) = tasks.join_next() => continue,
+            };
+            match accepted {
+                Ok((client, peer)) => {
+                    told_failure = false;
+                    let (front, shutdown) = (Arc::clone(&front), shutdown.clone());
+                    tasks.spawn(async move { front.connection(client, peer, shutdown).await });
+                }
+                Err(error) => {
+                    if !told_failure {
+                        tracing::warn!(%error, "connections cannot be accepted for now");
+                        told_failure = true;
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        let finished = async { while tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(STOP_TIME, finished).await;
+        tasks.shutdown().await;
+        Ok(())
+    }
+
+    async fn connection(self: Arc<Self>, client: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
+        let Some(place) = self.admit(network(peer.ip())) else {
+            let Ok(_farewell) = self.farewells.try_acquire() else { return };
+            return turn_away(client).await;
+        };
+        if let Err(error) = prepare(&client, self.shared.limits.stall_time) {
+            tracing::debug!(%error, "a connection cannot be prepared");
+            return;
+        }
+        let mut first = [0];
+        match tokio::time::timeout(self.shared.limits.header_time, client.peek(&mut first)).await {
+            Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => {
+                tracing::debug!(%peer, "a client speaks TLS, which is not set up; use http:// in the address");
+            }
+            Ok(Ok(1)) => self.http(client, peer.ip(), &shutdown).await,
+            // Closed, broken or silent.
+            Ok(_) | Err(_) => {}
+        }
+        drop(place);
+    }
+
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let connection = self.connections.clone().try_acquire_owned().ok()?;
+        let mut counts = self.counts();
+        let count = counts.entry(address).or_default();
+        if *count >= self.shared.limits.max_per_address {
+            return None;
+        }
+        *count += 1;
+        drop(counts);
+        Some(Place { front: Arc::clone(self), address, _connection: connection })
+    }
+
+    async fn http(&self, client: TcpStream, peer: IpAddr, shutdown: &Shutdown) {
+        let (hand_over, mut handed_over) = mpsc::channel(1);
+        let service = service_fn(|request| self.request(peer, request, hand_over.clone()));
+        let limits = &self.shared.limits;
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_time)
+            .max_buf_size(limits.max_head)
+            .half_close(false)
+            .serve_connection(TokioIo::new(client), service);
+        let (inner, viewer) = tokio::select! {
+            ended = &mut connection => return log_end(peer, ended),
+            Some(inner) = handed_over.recv() => inner,
+            () = shutdown.triggered() => {
+                Pin::new(&mut connection).graceful_shutdown();
+                return log_end(peer, connection.await);
+            }
+        };
+        let client = connection.into_parts().io.into_inner();
+        relay(client, inner, limits.stall_time, shutdown).await;
+        drop(viewer);
+    }
+
+    async fn request(
+        &self,
+        peer: IpAddr,
+        request: Request<Incoming>,
+        hand_over: mpsc::Sender<(UnixStream, OwnedSemaphorePermit)>,
+    ) -> Result<Reply, Infallible> {
+        match answer(&self.shared, &self.throttle, peer, request).await {
+            Outcome::Reply(reply) => Ok(reply),
+            Outcome::Inner(inner, viewer) => {
+                if hand_over.send((inner, viewer)).await.is_err() {
+                    return Ok(Response::default());
+                }
+                // The connection is taken out of hyper before this could ever end.
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+fn log_end(peer: IpAddr, ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "a connection ended early");
+    }
+}
+
+/// Latency, and an end for clients that vanished or take nothing.
+fn prepare(client: &TcpStream, stall: Duration) -> io::Result<()> {
+    let socket = SockRef::from(client);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_tcp_notsent_lowat(MOST_UNSENT)?;
+    socket.set_tcp_user_timeout(Some(stall))
+}
+
+/// Says that there is no room, and gives the words a moment to arrive: closing over unread bytes would reset the connection.
+async fn turn_away(mut client: TcpStream) {
+    if client.try_write(&reply::raw(&Problem::Busy)).is_ok() && client.shutdown().await.is_ok() {
+        let _ = tokio::time::timeout(
+            FAREWELL_TIME,
+            tokio::io::copy(&mut client.take(FAREWELL_BYTES), &mut tokio::io::sink()),
+        )
+        .await;
+    }
+}

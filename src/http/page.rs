@@ -1,0 +1,94 @@
+//! The page and the sign-in page: two HTML files of our own, with a policy that lets them load nothing from elsewhere.
+//!
+//! Not here: what the page shows; it reads `/api/state` like any other program.
+
+use std::sync::LazyLock;
+
+use hyper::StatusCode;
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, SET_COOKIE};
+use sha2::{Digest, Sha256};
+
+use super::base64;
+use super::reply::{self, Reply};
+
+const HTML: &str = "text/html; charset=utf-8";
+
+struct Document {
+    html: &'static str,
+    policy: HeaderValue,
+}
+
+impl Document {
+    /// Only the inline script and style that this program was built with may run, told by their hashes.
+    fn new(html: &'static str) -> Self {
+        let policy = format!(
+            "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src {}; script-src {}; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+            hash(html, "style"),
+            hash(html, "script"),
+        );
+        Self { html, policy: policy.parse().expect("hashes and our own words are valid in a header") }
+    }
+
+    fn reply(&self, status: StatusCode) -> Reply {
+        let mut reply = reply::body(status, HTML, self.html);
+        reply.headers_mut().insert(CONTENT_SECURITY_POLICY, self.policy.clone());
+        reply
+    }
+}
+
+static PAGE: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("page.html")));
+static SIGN_IN: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("signin.html")));
+
+/// The source expression for the one inline element of that name; `'none'` if there is none.
+fn hash(html: &str, element: &str) -> String {
+    let content = html
+        .split_once(&format!("<{element}>"))
+        .and_then(|(_, rest)| rest.split_once(&format!("</{element}>")))
+        .map(|(content, _)| content);
+    content
+        .map_or("'none'".into(), |content| format!("'sha256-{}'", base64::encode(&Sha256::digest(content))))
+}
+
+/// The page itself.
+pub(super) fn page() -> Reply {
+    PAGE.reply(StatusCode::OK)
+}
+
+/// The page that asks for the token, with the status that says why.
+pub(super) fn sign_in(status: StatusCode) -> Reply {
+    SIGN_IN.reply(status)
+}
+
+/// Sets the cookie and leads to the page without the token, so that it leaves the address bar and the history.
+pub(super) fn signed_in(cookie: &str) -> Reply {
+    let mut reply = reply::body(StatusCode::SEE_OTHER, HTML, "");
+    reply.headers_mut().insert(LOCATION, HeaderValue::from_static("./"));
+    if let Ok(cookie) = cookie.parse() {
+        reply.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_load_nothing_from_elsewhere() {
+        for document in [&PAGE, &SIGN_IN] {
+            let html = document.html;
+            for scheme in ["http://", "https://", "src=\"/", "href=\"/", "\"//"] {
+                let own = html.replace("http://www.w3.org/2000/svg", "");
+                assert!(!own.contains(scheme), "{scheme} in a page");
+            }
+            assert_eq!(html.matches("<script").count(), html.matches("<script>").count());
+            assert_eq!(html.matches("<style").count(), 1);
+            for inline in [" style=\"", " onclick", " onload", "innerHTML", "eval("] {
+                assert!(!html.contains(inline), "{inline} in a page");
+            }
+            assert!(!document.policy.to_str().unwrap().contains("unsafe"));
+        }
+        assert!(PAGE.policy.to_str().unwrap().matches("'sha256-").count() == 2);
+    }
+}

@@ -1,0 +1,198 @@
+//! One request: route, method, access, answer; or the way to the inner server.
+//!
+//! Not here: connections ([`super::front`]).
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::{HeaderMap, Method, Request};
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::UnixStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::access::{self, Key, Refusal, Site};
+use super::reply::{self, Reply};
+use super::route::{Query, Route};
+use super::throttle::{Throttle, Verdict};
+use super::{Shared, api, page};
+use crate::logic::problem::Problem;
+
+/// The inner server answers at once; longer means that it is overloaded.
+const INNER_TIME: Duration = Duration::from_secs(5);
+/// Pause before the private socket is tried again while the inner server builds itself anew.
+const INNER_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a request leads to.
+pub(super) enum Outcome {
+    /// An answer of ours.
+    Reply(Reply),
+    /// The inner server has begun to answer; its bytes are the client's from now on.
+    Inner(UnixStream, OwnedSemaphorePermit),
+}
+
+/// Answers one request.
+pub(super) async fn answer(
+    shared: &Shared,
+    throttle: &Mutex<Throttle>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Outcome {
+    let outcome = handle(shared, throttle, peer, request).await;
+    outcome.unwrap_or_else(|problem| Outcome::Reply(reply::problem(&problem)))
+}
+
+async fn handle(
+    shared: &Shared,
+    throttle: &Mutex<Throttle>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Outcome, Problem> {
+    check_ascii(&request)?;
+    let query = Query::parse(request.uri().query().unwrap_or(""));
+    let route = Route::parse(request.uri().path(), &query)?;
+    route.check(request.method())?;
+    // Never the query: it may hold the token.
+    tracing::debug!(%peer, method = %request.method(), path = request.uri().path(), "request");
+    if route.is_open() {
+        return Ok(Outcome::Reply(api::health(shared)));
+    }
+    let key = match shared.guard.check(request.method(), request.headers(), &query) {
+        Ok(key) => key,
+        Err(refusal) => {
+            return Ok(Outcome::Reply(refuse(throttle, peer, &route, request.headers(), refusal)));
+        }
+    };
+    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_change && !access::may_change(key, access::site(request.headers())) {
+        return Err(Problem::CrossSite);
+    }
+    dispatch(shared, route, key, request).await
+}
+
+async fn dispatch(
+    shared: &Shared,
+    route: Route,
+    key: Key,
+    request: Request<Incoming>,
+) -> Result<Outcome, Problem> {
+    let reply = match &route {
+        Route::Page if key == Key::Query => page::signed_in(&shared.guard.set_cookie()),
+        Route::Page => page::page(),
+        Route::Health => api::health(shared),
+        Route::State => api::state(shared),
+        Route::Events { limit } => api::events(shared, *limit),
+        Route::EventPicture { .. } => return inner(shared, &route, request.method()).await,
+        Route::Still { camera } | Route::Stream { camera, .. } => {
+            api::camera(&shared.now(), camera)?;
+            return inner(shared, &route, request.method()).await;
+        }
+        Route::Entity { camera, key } if *request.method() == Method::PUT => {
+            let body = body(shared, request).await?;
+            api::write_entity(shared, camera, key, &body).await?
+        }
+        Route::Entity { camera, key } => api::read_entity(shared, camera, key)?,
+        Route::TakeSnapshot { camera } => {
+            body(shared, request).await?;
+            api::take_snapshot(shared, camera).await?
+        }
+    };
+    Ok(Outcome::Reply(reply))
+}
+
+/// Bytes beyond ASCII have no meaning in any header we read and confuse what stands behind.
+fn check_ascii(request: &Request<Incoming>) -> Result<(), Problem> {
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let is_plain = target.is_ascii() && request.headers().values().all(|value| value.as_bytes().is_ascii());
+    let bad = || Problem::BadRequest { detail: "A header or the address holds bytes beyond ASCII".into() };
+    if is_plain { Ok(()) } else { Err(bad()) }
+}
+
+fn refuse(
+    throttle: &Mutex<Throttle>,
+    peer: IpAddr,
+    route: &Route,
+    headers: &HeaderMap,
+    refusal: Refusal,
+) -> Reply {
+    let problem = match refusal {
+        Refusal::Missing => Problem::Unauthorized,
+        Refusal::Wrong => {
+            let mut throttle = throttle.lock().unwrap_or_else(PoisonError::into_inner);
+            match throttle.wrong(Instant::now(), peer) {
+                Verdict::Wrong { first } => {
+                    if first {
+                        tracing::info!(%peer, "somebody tried a wrong token");
+                    }
+                    Problem::Unauthorized
+                }
+                Verdict::TooMany { wait_s } => Problem::TooManyAttempts { wait_s },
+            }
+        }
+    };
+    let mut reply =
+        if *route == Route::Page { page::sign_in(reply::status(&problem)) } else { reply::problem(&problem) };
+    // A script of ours must get the answer, not the browser's password window.
+    if *route != Route::Page && access::site(headers) != Site::Own && !headers.contains_key("x-doorward") {
+        let challenge = HeaderValue::from_static("Basic realm=\"Doorward\", charset=\"UTF-8\"");
+        reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    if access::has_cookie(headers)
+        && let Ok(forget) = access::clear_cookie().parse()
+    {
+        reply.headers_mut().insert(SET_COOKIE, forget);
+    }
+    reply
+}
+
+async fn body(shared: &Shared, request: Request<Incoming>) -> Result<Bytes, Problem> {
+    let limit = shared.limits.max_body;
+    let whole = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(shared.limits.body_time, whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge { limit }),
+        Ok(Err(_)) => Err(Problem::BadRequest { detail: "The body is damaged".into() }),
+        Err(_) => Err(Problem::BadRequest { detail: "The body did not come in time".into() }),
+    }
+}
+
+/// Asks the inner server and waits until it begins to answer. Nothing of the client's own words goes in: the route is
+/// rendered anew, and `Connection: close` frees tiny_http's thread at once.
+async fn inner(shared: &Shared, route: &Route, method: &Method) -> Result<Outcome, Problem> {
+    let limit = shared.limits.max_viewers;
+    let place = shared.viewers.clone().try_acquire_owned().map_err(|_| Problem::TooManyViewers { limit })?;
+    let head = format!("{method} {route} HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n\r\n");
+    let asked = tokio::time::timeout(INNER_TIME, async {
+        let mut stream = connect(shared).await;
+        stream.write_all(head.as_bytes()).await?;
+        stream.ready(Interest::READABLE).await?;
+        std::io::Result::Ok(stream)
+    });
+    match asked.await {
+        Ok(Ok(stream)) => Ok(Outcome::Inner(stream, place)),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the inner server gave no answer");
+            Err(Problem::Busy)
+        }
+        Err(_) => Err(Problem::Busy),
+    }
+}
+
+/// Connects, however long it takes; the caller limits the time.
+async fn connect(shared: &Shared) -> UnixStream {
+    loop {
+        match UnixStream::connect(&shared.socket).await {
+            Ok(stream) => return stream,
+            Err(error) => {
+                tracing::debug!(%error, "the inner server refuses");
+                shared.broken.store(true, Ordering::Relaxed);
+                tokio::time::sleep(INNER_PAUSE).await;
+            }
+        }
+    }
+}
