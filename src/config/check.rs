@@ -13,6 +13,7 @@ use super::{
     Broker, Camera, ClientCertificate, Config, Detector, Faces, Http, Id, Log, LogFormat, Login, Motion,
     Mqtt, Node, Secret, Server, StartValues, Tls,
 };
+use crate::logic::source::Spec;
 
 /// The configuration of these values; it is only good when no fault was added.
 pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) -> Config {
@@ -277,9 +278,7 @@ fn cameras(values: &Values, faults: &mut Faults) -> Vec<Camera> {
             let message = format!("needs {} too", key(missing));
             faults.push(&key(given), Some(width.max(height).to_string()), message, values.place(&key(given)));
         }
-        // A clip or the demo may be shown twice; a device can be opened only once.
-        let is_device = camera.source.starts_with("v4l2") || camera.source.starts_with("libcamera");
-        let twin = cameras[..at].iter().find(|other| is_device && other.source == camera.source);
+        let twin = cameras[..at].iter().find(|other| same_device(&other.source, &camera.source));
         if let Some(twin) = twin {
             let message = format!("the same device as cameras.{}; each device can be one camera", twin.id);
             faults.push(
@@ -291,6 +290,15 @@ fn cameras(values: &Values, faults: &mut Faults) -> Vec<Camera> {
         }
     }
     cameras
+}
+
+/// A clip or the demo may be shown twice; a device can be opened only once. Links to one device are not followed here.
+fn same_device(one: &str, other: &str) -> bool {
+    match (one.parse(), other.parse()) {
+        (Ok(Spec::V4l2 { device: one, .. }), Ok(Spec::V4l2 { device: other, .. })) => one == other,
+        (Ok(Spec::Libcamera(one)), Ok(Spec::Libcamera(other))) => one == other,
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+    }
 }
 
 fn camera(values: &Values, id: &str) -> Camera {

@@ -30,6 +30,7 @@ pub use secret::Secret;
 pub use sources::Sources;
 
 use crate::logic::picture::Rect;
+use crate::logic::source::Spec;
 
 /// Reads all layers and checks them: defaults, then the file, the environment and the flags, the later ones winning.
 ///
@@ -235,7 +236,7 @@ pub struct Camera {
     pub id: Id,
     /// The name that people see.
     pub name: String,
-    /// Where pictures come from, as written; see [`check_source`].
+    /// Where pictures come from, as written; it parses as a [`Spec`].
     pub source: String,
     /// The wanted width and height in pixels; none = the camera's best up to 1280x720.
     pub size: Option<(u32, u32)>,
@@ -302,11 +303,5 @@ pub struct StartValues {
 /// # Errors
 /// A sentence without the key's name, for the list of mistakes.
 pub fn check_source(source: &str) -> Result<(), String> {
-    // Only the scheme for now; the parser of the camera module replaces this.
-    let scheme = source.split(':').next().unwrap_or_default();
-    if matches!(scheme, "v4l2" | "file" | "demo" | "libcamera") {
-        Ok(())
-    } else {
-        Err("needs to begin with v4l2, file:, libcamera or demo".to_owned())
-    }
+    source.parse::<Spec>().map(drop).map_err(|error| error.to_string())
 }

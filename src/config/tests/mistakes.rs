@@ -91,7 +91,7 @@ fn every_bad_value_names_key_value_range_and_line() {
         ),
         (
             "cameras.porch.source = \"usb\"",
-            "cameras.porch.source = \"usb\": needs to begin with v4l2, file:, libcamera or demo (doorward.toml:1)",
+            "cameras.porch.source = \"usb\": \"usb\" is no kind of camera; v4l2, file, demo or libcamera are (doorward.toml:1)",
         ),
         ("mqtt = 5", "mqtt: a section with keys, not a value (doorward.toml:1)"),
         (
@@ -153,8 +153,8 @@ fn what_fits_alone_but_not_together_is_told() {
             "cameras.porch.width = 640: needs cameras.porch.height too (doorward.toml:1)",
         ),
         (
-            "[cameras.a]\nsource = \"v4l2:0\"\n[cameras.b]\nsource = \"v4l2:0\"",
-            "cameras.b.source = \"v4l2:0\": the same device as cameras.a; each device can be one camera (doorward.toml:4)",
+            "[cameras.a]\nsource = \"v4l2:0\"\n[cameras.b]\nsource = \"v4l2:/dev/video0\"",
+            "cameras.b.source = \"v4l2:/dev/video0\": the same device as cameras.a; each device can be one camera (doorward.toml:4)",
         ),
         (
             "[[cameras]]",
