@@ -13,25 +13,22 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let config = match Sources::gather(&cli.flags).map_err(|error| error.to_string()).and_then(read) {
+    let command = cli.command();
+    let config = match load(&Sources::of_process(cli.flags)) {
         Ok(config) => config,
-        Err(faults) => return fail(&faults),
+        Err(faults) => return fail(&faults.to_string()),
     };
-    match cli.command() {
+    match command {
         Command::CheckConfig => {
             say("The configuration is good.\n");
             ExitCode::SUCCESS
         }
-        Command::Health => match doorward::http::probe(config.http.bind) {
+        Command::Health => match doorward::app::probe(config.http.bind) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => fail(&problem),
         },
         Command::Run => run(&config),
     }
-}
-
-fn read(sources: Sources) -> Result<Config, String> {
-    load(&sources).map_err(|faults| faults.to_string())
 }
 
 fn run(config: &Config) -> ExitCode {

@@ -2,9 +2,11 @@
 //!
 //! Not here: listening.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +25,26 @@ pub(super) fn reachable(bound: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(host, bound.port())
+}
+
+/// Asks an appliance on this machine whether it is well.
+///
+/// # Errors
+/// With its words, or why there were none.
+pub fn probe(bound: SocketAddr) -> Result<(), String> {
+    const LIMIT: Duration = Duration::from_secs(5);
+    let address = reachable(bound);
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(64 * 1024).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(|error| format!("no answer from {address}: {error}"))?;
+    let is_well = answer.split(' ').nth(1) == Some("200");
+    if is_well { Ok(()) } else { Err(answer.lines().last().unwrap_or("an empty answer").to_owned()) }
 }
 
 /// The address that the system would use towards the outside. Connecting a UDP socket sends nothing.

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::faces::FaceOrder;
-use crate::camera;
 use crate::hub::Hub;
 use crate::inbox::Request;
 use crate::logic::appliance::{Appliance, settings_to_json};
@@ -40,7 +39,7 @@ pub(super) struct Executor {
 }
 
 struct Orders {
-    camera: Sender<camera::Order>,
+    camera: Sender<CameraOrder>,
     motion: Sender<motion::Order>,
     knobs: Knobs,
 }
@@ -57,7 +56,7 @@ impl Executor {
     pub(super) fn add_camera(
         &mut self,
         id: String,
-        camera: Sender<camera::Order>,
+        camera: Sender<CameraOrder>,
         motion: Sender<motion::Order>,
         knobs: Knobs,
     ) {
@@ -107,7 +106,7 @@ impl Executor {
         match effect {
             Effect::Camera(id, order) => {
                 if let Some(orders) = self.cameras.get(&id) {
-                    let _ = orders.camera.send(camera_order(order));
+                    let _ = orders.camera.send(order);
                 }
             }
             Effect::Motion(id, order) => {
@@ -150,13 +149,6 @@ impl Executor {
         if let Some(saves) = &self.saves {
             let _ = saves.send(stored);
         }
-    }
-}
-
-fn camera_order(order: CameraOrder) -> camera::Order {
-    match order {
-        CameraOrder::Privacy(on) => camera::Order::Privacy(on),
-        CameraOrder::Fps(fps) => camera::Order::Fps(fps as f32),
     }
 }
 

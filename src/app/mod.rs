@@ -43,7 +43,7 @@ use crate::logic::appliance::Appliance;
 use crate::logic::discovery::Installation;
 use crate::logic::input::{CameraNews, Input, MotionChange, MotionSighting, Now};
 use crate::logic::motion::Change;
-use crate::logic::state::{Opened, State};
+use crate::logic::state::State;
 use crate::logic::topics::Topics;
 use crate::mqtt::{self, Outbox};
 use crate::shutdown::Shutdown;
@@ -52,6 +52,8 @@ use crate::vision::motion;
 use crew::Crew;
 use executor::Executor;
 use plan::CameraSetup;
+
+pub use address::probe;
 
 /// The program's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -273,7 +275,7 @@ impl Workshop {
             inbox: inbox.clone(),
             version: VERSION,
         };
-        let front = start_http(&mut crew, &runtime, parts, listener, &cameras)?;
+        let front = start_http(&mut crew, &runtime, parts, listener, &cameras);
         let health = health::Health { hubs, inbox, outbox, started: now.instant };
         let stop = cameras.clone();
         crew.spawn("health", move || health.run(&stop));
@@ -415,12 +417,9 @@ fn start_camera(
 
 fn camera_news(news: camera::News) -> Option<CameraNews> {
     match news {
-        camera::News::Opened(opened) => {
-            let camera::Opened { width, height, format, description, .. } = opened;
-            Some(CameraNews::Opened(Opened { width, height, format, description }))
-        }
+        camera::News::Opened(opened) => Some(CameraNews::Opened(opened)),
         camera::News::Lost(problem) => Some(CameraNews::Lost(problem)),
-        camera::News::Stats(stats) => Some(CameraNews::Rate(f64::from(stats.fps))),
+        camera::News::Stats(stats) => Some(CameraNews::Rate(stats.fps)),
         // The appliance has ordered it and knows.
         camera::News::Private => None,
     }
@@ -448,10 +447,14 @@ fn start_http(
     parts: http::Parts,
     listener: std::net::TcpListener,
     stop: &Shutdown,
-) -> anyhow::Result<tokio::task::JoinHandle<()>> {
-    let parts = Arc::new(parts);
-    let (inner, shutdown) = (Arc::clone(&parts), stop.clone());
-    crew.spawn("http", move || http::run(&inner, &shutdown));
+) -> tokio::task::JoinHandle<()> {
+    let (front, inner) = http::new(parts);
     let shutdown = stop.clone();
-    Ok(runtime.spawn(http::serve(listener, parts, shutdown)))
+    crew.spawn("http", move || inner.run(&shutdown));
+    let shutdown = stop.clone();
+    runtime.spawn(async move {
+        if let Err(error) = front.serve(listener, shutdown).await {
+            tracing::error!("the page cannot be served: {error}");
+        }
+    })
 }

@@ -89,7 +89,7 @@ fn setup(camera: &Camera, stored: &Stored, identity: &mut IdentityFile) -> anyho
         uuid: identity.camera(&id)?.simple().to_string(),
         spec,
         source_text: camera.source.clone(),
-        wish: Wish { width, height, fps: plan.settings.fps as f32 },
+        wish: Wish { width, height, fps: plan.settings.fps },
         motion: MotionSetup {
             knobs: Knobs {
                 threshold: start.motion_threshold,

@@ -35,6 +35,8 @@ pub enum Command {
     Run,
     /// Check the configuration, list every mistake, and exit with 0 only if there is none.
     CheckConfig,
+    /// Ask the running appliance whether it is well; exit with 0 only if it is (for container health checks).
+    Health,
 }
 
 /// Flags that every command takes. No `Debug`: `--set` may hold a password after all.
