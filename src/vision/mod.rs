@@ -3,4 +3,5 @@
 //! Not here: what follows from it; see `logic`.
 
 pub mod model;
+pub mod motion;
 pub mod photo;
