@@ -10,6 +10,7 @@ pub mod entities;
 pub mod events;
 pub mod faces;
 pub mod input;
+pub mod motion;
 pub mod picture;
 pub mod problem;
 pub mod publication;

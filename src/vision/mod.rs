@@ -5,4 +5,5 @@
 pub mod enrol;
 pub mod faces;
 pub mod model;
+pub mod motion;
 pub mod photo;
