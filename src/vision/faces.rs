@@ -243,7 +243,7 @@ impl FaceLoop {
         Report { decisions: self.tracker.decide(now), present: self.tracker.present(), ..Report::default() }
     }
 
-    /// When `tick` is due; `None` while nobody is followed.
+    /// When `tick` is due; `None` while nobody is followed who arrived.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.tracker.next_deadline()
     }
