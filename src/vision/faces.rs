@@ -12,7 +12,7 @@ use super::enrol::{Enroller, Update};
 use super::model::{BadModel, Detector, Error, Picture, Recogniser, Seeta, YuNet};
 use crate::logic::faces::quality::Flaw;
 use crate::logic::faces::tracker::{Answer, Ask, Present, Scene, Settings};
-use crate::logic::faces::{Decision, Gallery, PixelRect, Tracker};
+use crate::logic::faces::{Decision, Face, Gallery, PixelRect, Tracker};
 
 /// Longest side of YuNet's input for cameras, in pixels: finds faces of 64 pixels in a 1280 pixel picture practically always.
 pub const CAMERA_SIDE: usize = 640;
@@ -100,11 +100,7 @@ impl Models {
         self.n_failures
     }
 
-    fn find(
-        &mut self,
-        picture: &Picture<'_>,
-        region: Option<PixelRect>,
-    ) -> Result<Vec<crate::logic::faces::Face>, Error> {
+    fn find(&mut self, picture: &Picture<'_>, region: Option<PixelRect>) -> Result<Vec<Face>, Error> {
         let start = Instant::now();
         let faces = self.detector.detect(picture, region);
         self.detect.add(start.elapsed());
@@ -114,10 +110,10 @@ impl Models {
 
     fn embed(&mut self, picture: &Picture<'_>, ask: &Ask) -> Result<Answer, Error> {
         let start = Instant::now();
-        let look = self.recogniser.embed(picture, &ask.face);
+        let answer = self.recogniser.embed(picture, &ask.face);
         self.embed.add(start.elapsed());
-        self.n_failures += u64::from(look.is_err());
-        look.map(|look| Answer { embedding: look.embedding, sharpness: look.sharpness })
+        self.n_failures += u64::from(answer.is_err());
+        answer
     }
 }
 
@@ -247,7 +243,7 @@ impl FaceLoop {
         Report { decisions: self.tracker.decide(now), present: self.tracker.present(), ..Report::default() }
     }
 
-    /// When `tick` is due; `None` while nobody is followed.
+    /// When `tick` is due; `None` while nobody is followed who arrived.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.tracker.next_deadline()
     }

@@ -147,6 +147,8 @@ impl Tracker {
     /// Takes the faces of a frame and says which ones to look at.
     pub fn observe(&mut self, scene: &Scene<'_>, now: Instant) -> Observed {
         self.still.retain(|(_, seen)| now.saturating_duration_since(*seen) < STILL_MEMORY);
+        let timeout = self.settings.track_timeout;
+        self.tracks.retain(|track| track.arrived || now.saturating_duration_since(track.last_seen) < timeout);
         let mut observed = Observed::default();
         let mut faces = Vec::new();
         for face in scene.faces {
@@ -356,7 +358,9 @@ impl Tracker {
         decisions
     }
 
-    /// When `decide` must be called again although no frame came; `None` while nothing is followed.
+    /// When `decide` must be called again although no frame came; `None` while nothing can become due.
+    ///
+    /// A picture on a wall is followed too, but nothing will ever be said about it, so it keeps nobody awake.
     pub fn next_deadline(&self) -> Option<Instant> {
         let Settings { unknown_grace, track_timeout, .. } = self.settings;
         let due = |track: &Track| match track.unknown_since.filter(|_| track.told.is_none() && !track.excused)
@@ -365,7 +369,7 @@ impl Tracker {
             Some(since) => since + unknown_grace,
             None => track.last_seen + track_timeout,
         };
-        self.tracks.iter().map(due).min()
+        self.tracks.iter().filter(|track| track.arrived).map(due).min()
     }
 
     /// Where faces were last seen.

@@ -11,6 +11,7 @@ use rten_tensor::{AsView, NdTensor};
 use super::align::{self, SIDE, Similarity};
 use super::onnx::Onnx;
 use super::{BadModel, Error, Picture, one_thread, operators};
+use crate::logic::faces::tracker::Answer;
 use crate::logic::faces::{EMBEDDING_LENGTH, Embedding, Face};
 
 /// The model file, unchanged; `docs/third-party.md` names its origin.
@@ -24,16 +25,7 @@ const N_FEATURES: usize = 1024 * 7 * 7;
 const BLOCK: usize = 64;
 const BLOCKS_PER_ROW: usize = N_FEATURES / BLOCK;
 
-/// An embedding together with how sharp the cut was.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Look {
-    /// The embedding.
-    pub embedding: Embedding,
-    /// 0 (a blur) to 1 (crisp).
-    pub sharpness: f32,
-}
-
-/// The recogniser. Loading takes some 50 ms and 14 MB; an answer some 25 ms of one core of a PC.
+/// The recogniser. Loading takes some 50 ms and 14 MB of memory; an answer some 25 ms of one core of a PC.
 pub struct Recogniser {
     convolutions: rten::Model,
     last: LastLayer,
@@ -55,7 +47,7 @@ impl Recogniser {
     ///
     /// # Errors
     /// `NoShape` when the points of the face make no face; `Runtime` when the network failed.
-    pub fn embed(&mut self, picture: &Picture<'_>, face: &Face) -> Result<Look, Error> {
+    pub fn embed(&mut self, picture: &Picture<'_>, face: &Face) -> Result<Answer, Error> {
         let transform = Similarity::to_points(&face.points).ok_or(Error::NoShape)?;
         let planes = align::cut(picture, &transform);
         let sharpness = align::sharpness(&planes);
@@ -72,7 +64,7 @@ impl Recogniser {
             .try_into()
             .map_err(|_| Error::Runtime("the recogniser's answer has an odd size".into()))?;
         let embedding = Embedding::from_raw(&self.last.apply(features)).ok_or(Error::NoShape)?;
-        Ok(Look { embedding, sharpness })
+        Ok(Answer { embedding, sharpness })
     }
 }
 

@@ -194,13 +194,33 @@ fn model_costs() {
     }
     let picture = Picture::new(1280, 720, &frame).unwrap();
     let face = yunet.detect(&picture, None).unwrap()[0];
-    println!("yunet 640: {:?}", median(Box::new(|| drop(yunet.detect(&picture, None).unwrap()))));
+    println!(
+        "yunet 640: {:?}",
+        median(Box::new(|| {
+            yunet.detect(&picture, None).unwrap();
+        }))
+    );
     rss("yunet ran");
-    println!("sface: {:?}", median(Box::new(|| drop(recogniser.embed(&picture, &face).unwrap()))));
+    println!(
+        "sface: {:?}",
+        median(Box::new(|| {
+            recogniser.embed(&picture, &face).unwrap();
+        }))
+    );
     rss("sface ran");
     let mut small = YuNet::load(320).unwrap();
-    println!("yunet 320: {:?}", median(Box::new(|| drop(small.detect(&picture, None).unwrap()))));
+    println!(
+        "yunet 320: {:?}",
+        median(Box::new(|| {
+            small.detect(&picture, None).unwrap();
+        }))
+    );
     let mut seeta = Seeta::load().unwrap();
-    println!("seeta: {:?}", median(Box::new(|| drop(seeta.detect(&picture, None).unwrap()))));
+    println!(
+        "seeta: {:?}",
+        median(Box::new(|| {
+            seeta.detect(&picture, None).unwrap();
+        }))
+    );
     rss("seeta ran");
 }

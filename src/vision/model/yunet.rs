@@ -115,8 +115,7 @@ fn read_grid(
     let cells = classes.iter().zip(objects).zip(boxes.as_chunks::<4>().0).zip(points.as_chunks::<10>().0);
     for (cell, (((class, object), [dx, dy, dw, dh]), points)) in cells.enumerate() {
         let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
-        // "Not at least" also drops NaN.
-        if !(score >= LOWEST_SCORE) {
+        if score.is_nan() || score < LOWEST_SCORE {
             continue;
         }
         let stride = stride as f32;

@@ -270,6 +270,7 @@ fn a_picture_on_the_wall_is_not_an_arrival() {
     }
     assert_eq!(stage.log, [] as [&str; 0]);
     assert!(!stage.tracker.present().any);
+    assert_eq!(stage.tracker.next_deadline(), None, "a picture keeps nobody awake");
     // Somebody walks by and hides it, so that it is lost and found with motion around it.
     stage.wait(10_000);
     for _ in 0..20 {
