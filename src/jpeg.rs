@@ -163,7 +163,7 @@ pub fn encode_rgb(width: usize, height: usize, rgb: &[u8], quality: u8) -> Resul
 /// # Errors
 /// When the data is shorter than the size says, or a side is odd.
 pub fn encode_i420(width: usize, height: usize, planes: &[u8], quality: u8) -> Result<Bytes, Error> {
-    if width % 2 != 0 || height % 2 != 0 || planes.len() < width * height * 3 / 2 {
+    if !width.is_multiple_of(2) || !height.is_multiple_of(2) || planes.len() < width * height * 3 / 2 {
         return Err(Error::Truncated);
     }
     let source = YuvImage { pixels: planes, width, align: 1, height, subsamp: Subsamp::Sub2x2 };
@@ -175,7 +175,7 @@ pub fn encode_i420(width: usize, height: usize, planes: &[u8], quality: u8) -> R
 /// # Errors
 /// When the data is shorter than the size says, or the width is odd.
 pub fn encode_yuyv(width: usize, height: usize, yuyv: &[u8], quality: u8) -> Result<Bytes, Error> {
-    if width % 2 != 0 || yuyv.len() < 2 * width * height {
+    if !width.is_multiple_of(2) || yuyv.len() < 2 * width * height {
         return Err(Error::Truncated);
     }
     let pixels = width * height;
@@ -235,7 +235,10 @@ mod tests {
         let (pixels, format) = (gradient(64, 48), PixelFormat::RGB);
         let image = Image { pixels: &pixels[..], width: 64, pitch: 3 * 64, height: 48, format };
         assert_eq!(check(&encoder.compress_to_vec(image).unwrap()).unwrap(), (64, 48));
-        assert!(matches!(check(&thumbnail[..inner.len() + 50]), Err(Error::Truncated)), "the thumbnail's end is not the end");
+        assert!(
+            matches!(check(&thumbnail[..inner.len() + 50]), Err(Error::Truncated)),
+            "the thumbnail's end is not the end"
+        );
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl File {
         };
         let (width, height) = wish.size();
         let opened = Opened { width, height, format, description: path.display().to_string() };
-        let mut file = Self { path: path.to_owned(), media, own_fps, pace: Pace::new(Duration::ZERO), opened };
+        let mut file =
+            Self { path: path.to_owned(), media, own_fps, pace: Pace::new(Duration::ZERO), opened };
         file.set_fps(wish.fps);
         Ok(file)
     }
@@ -104,7 +105,7 @@ impl Source for File {
         }
         let raw = Raw::Jpeg(self.read()?);
         // The header of the JPEG tells the size; nobody asks these numbers.
-        Ok(Picture { raw, width: 0, height: 0, captured_at: Instant::now(), overtaken: 0 })
+        Ok(Picture { raw, width: 0, height: 0, captured_at: Instant::now(), overtaken: 0, lost: 0 })
     }
 
     fn set_fps(&mut self, fps: f64) -> bool {
@@ -151,7 +152,9 @@ pub(super) fn no_pictures(path: &Path) -> Problem {
 pub(super) fn failed(path: &Path, error: &io::Error) -> Problem {
     match error.kind() {
         io::ErrorKind::NotFound => missing(path),
-        io::ErrorKind::PermissionDenied => Problem::CameraDenied { source: format!("file:{}", path.display()) },
+        io::ErrorKind::PermissionDenied => {
+            Problem::CameraDenied { source: format!("file:{}", path.display()) }
+        }
         _ => Problem::CameraFailed { detail: format!("{} cannot be read: {error}", path.display()) },
     }
 }

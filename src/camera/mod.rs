@@ -4,19 +4,22 @@
 //! rates and retries, the thread knows nothing of devices and files.
 //! Not here: what anybody does with the pictures, and the wording of faults ([`crate::logic::problem`]).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::frame::Raw;
 use crate::logic::problem::Problem;
 use crate::logic::source::Spec;
 use crate::logic::state::Opened;
+use pace::{Pace, interval_of};
 
 mod card;
 mod clip;
 pub mod demo;
 mod file;
 mod font;
+mod pace;
 mod run;
+mod trace;
 #[cfg(feature = "v4l")]
 pub mod v4l2;
 
@@ -47,17 +50,6 @@ impl Wish {
             (None, None) => (1280, 720),
         }
     }
-
-    /// Time between two pictures.
-    #[must_use]
-    pub fn interval(&self) -> Duration {
-        interval_of(self.fps)
-    }
-}
-
-/// Time between two pictures at a rate, which is brought into [`FPS`].
-fn interval_of(fps: f64) -> Duration {
-    Duration::from_secs_f64(1.0 / fps.clamp(*FPS.start(), *FPS.end()))
 }
 
 /// One picture as a source delivers it.
@@ -72,6 +64,8 @@ pub struct Picture {
     pub captured_at: Instant,
     /// Older pictures that were waiting and passed over for this one.
     pub overtaken: u64,
+    /// Pictures since the one before that the camera took and the driver never handed over.
+    pub lost: u64,
 }
 
 /// Why there is no picture this time.
@@ -144,38 +138,4 @@ fn open_v4l2(
     _: Wish,
 ) -> Result<Box<dyn Source>, Problem> {
     Err(Problem::NotBuilt { feature: "v4l" })
-}
-
-/// Keeps sources that could deliver at any time to a rate.
-struct Pace {
-    interval: Duration,
-    due: Instant,
-}
-
-impl Pace {
-    fn new(interval: Duration) -> Self {
-        Self { interval, due: Instant::now() }
-    }
-
-    fn set_interval(&mut self, interval: Duration) {
-        self.interval = interval;
-        self.due = self.due.min(Instant::now() + interval);
-    }
-
-    /// Sleeps until the next picture is due or `until`; true when it is due.
-    fn wait(&mut self, until: Instant) -> bool {
-        let now = Instant::now();
-        let wake = self.due.min(until);
-        std::thread::sleep(wake.saturating_duration_since(now));
-        if wake < self.due {
-            return false;
-        }
-        let now = Instant::now();
-        self.due += self.interval;
-        if self.due < now {
-            // Far behind (the machine slept): start afresh instead of hurrying through the past.
-            self.due = now + self.interval;
-        }
-        true
-    }
 }

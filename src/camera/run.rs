@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use super::{Defect, Fault, Picture, Source, Wish, card::Card};
+use super::card::Card;
+use super::pace::{Gate, Rate, interval_of};
+use super::trace::Trace;
+use super::{Defect, Fault, Picture, Source, Wish};
 use crate::frame::{Frame, Raw};
 use crate::hub::Hub;
 use crate::jpeg;
 use crate::logic::effect::CameraOrder;
 use crate::logic::problem::Problem;
-use crate::logic::source::{Device, Spec};
+use crate::logic::source::Spec;
 use crate::logic::state::Opened;
 use crate::shutdown::Shutdown;
 
@@ -30,8 +33,6 @@ const CARD_EVERY: Duration = Duration::from_secs(1);
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// How often an absent device or file is looked for; looking is one `stat`, so a replug is noticed long before the pause ends.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Rates are measured over this time.
-const RATE_OVER: Duration = Duration::from_secs(2);
 const STATS_EVERY: Duration = Duration::from_secs(1);
 
 /// What the camera thread is given.
@@ -91,13 +92,15 @@ pub struct Drops {
     pub size: u64,
     /// Marked as faulty by the driver.
     pub flagged: u64,
+    /// Never handed over: the driver found them faulty itself, or had no room because we were slow.
+    pub lost: u64,
 }
 
 impl Drops {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.truncated + self.damaged + self.size + self.flagged
+        self.truncated + self.damaged + self.size + self.flagged + self.lost
     }
 
     fn count(&mut self, defect: Defect) {
@@ -160,7 +163,7 @@ struct Thread<O> {
     seq: u64,
     stats: Stats,
     broken_since_good: u64,
-    recent: std::collections::VecDeque<Instant>,
+    rate: Rate,
     stats_due: Instant,
     orders_over: bool,
 }
@@ -170,7 +173,7 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
         let now = Instant::now();
         let state = State::Closed { retry_at: now, look_at: now, found: Trace::default() };
         let mut thread = Self {
-            gate: Gate::new(parts.wish.interval()),
+            gate: Gate::new(interval_of(parts.wish.fps)),
             size: parts.wish.size(),
             parts,
             opener,
@@ -182,7 +185,7 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
             seq: 0,
             stats: Stats::default(),
             broken_since_good: 0,
-            recent: std::collections::VecDeque::new(),
+            rate: Rate::default(),
             stats_due: now + STATS_EVERY,
             orders_over: false,
         };
@@ -233,7 +236,7 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
 
     fn set_fps(&mut self, fps: f64) {
         self.parts.wish.fps = fps;
-        self.gate.set_interval(self.parts.wish.interval());
+        self.gate.set_interval(interval_of(fps));
         let reopen = match &mut self.state {
             State::Open { source, .. } => !source.set_fps(fps),
             State::Private | State::Closed { .. } => false,
@@ -305,6 +308,7 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
         match took {
             Ok(Ok(picture)) => {
                 self.stats.overtaken += picture.overtaken;
+                self.stats.dropped.lost += picture.lost;
                 // A picture that was taken before the order to stop must not be seen after it.
                 self.obey();
                 if matches!(self.state, State::Open { .. }) {
@@ -366,7 +370,7 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
         self.size = (width, height);
         self.parts.hub.publish(Arc::new(Frame::live(self.seq, at, width, height, raw)));
         self.stats.frames += 1;
-        self.recent.push_back(now);
+        self.rate.count(now);
         self.broken_since_good = 0;
         let State::Open { source, since_good, good } = &mut self.state else { return };
         *since_good = now;
@@ -385,7 +389,7 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
     /// Closes what is left of the source, shows the reason and plans the next attempt.
     fn lose(&mut self, problem: Problem) {
         self.close();
-        self.recent.clear();
+        self.rate = Rate::default();
         let now = Instant::now();
         self.try_again_at(now + self.pause);
         self.pause = (self.pause * 2).min(RETRY.1);
@@ -435,74 +439,8 @@ impl<O: Fn(&Spec, Wish) -> OpenResult> Thread<O> {
             return;
         }
         self.stats_due = now + STATS_EVERY;
-        while self.recent.front().is_some_and(|at| now.duration_since(*at) > RATE_OVER) {
-            self.recent.pop_front();
-        }
-        // Counted as intervals, so that a camera that has just begun does not look slow.
-        let over = self.recent.front().map_or(RATE_OVER, |first| now.duration_since(*first));
-        self.stats.fps = match (self.recent.len(), over.as_secs_f64()) {
-            (0 | 1, _) => self.recent.len() as f64 / RATE_OVER.as_secs_f64(),
-            (count, seconds) => count as f64 / seconds.max(f64::EPSILON),
-        };
+        self.stats.fps = self.rate.per_second(now);
         (self.parts.news)(News::Stats(self.stats));
-    }
-}
-
-/// Lets pictures through at a rate: each one that is due at once, others not at all, so nothing is ever delayed.
-struct Gate {
-    interval: Duration,
-    due: Option<Instant>,
-}
-
-impl Gate {
-    fn new(interval: Duration) -> Self {
-        Self { interval, due: None }
-    }
-
-    fn reset(&mut self) {
-        self.due = None;
-    }
-
-    fn set_interval(&mut self, interval: Duration) {
-        *self = Self::new(interval);
-    }
-
-    /// A quarter of an interval early is on time: cameras are not exact, and a picture refused for a millisecond would
-    /// halve the rate.
-    fn is_due(&self, at: Instant) -> bool {
-        self.due.is_none_or(|due| at + self.interval / 4 >= due)
-    }
-
-    /// The schedule moves on by whole intervals, so the rate holds in the long run although single pictures come early or late.
-    fn pass(&mut self, at: Instant) {
-        let due = self.due.unwrap_or(at).max(at.checked_sub(self.interval).unwrap_or(at));
-        self.due = Some(due + self.interval);
-    }
-}
-
-/// What a device or file looks like from outside; a change means that opening it may work now.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Trace(Vec<(std::path::PathBuf, Option<(u64, i64, i64)>)>);
-
-impl Trace {
-    fn of(spec: &Spec) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        let look = |path: std::path::PathBuf| {
-            let seen = std::fs::metadata(&path).ok().map(|at| (at.ino(), at.ctime(), at.ctime_nsec()));
-            (path, seen)
-        };
-        match spec {
-            Spec::V4l2 { device: Device::Path(path), .. } | Spec::File(path) => {
-                Self(vec![look(path.clone())])
-            }
-            Spec::V4l2 { device: Device::First, .. } => {
-                let mut nodes: Vec<_> = std::fs::read_dir("/dev").into_iter().flatten().flatten().collect();
-                nodes.retain(|node| node.file_name().to_string_lossy().starts_with("video"));
-                nodes.sort_by_key(std::fs::DirEntry::file_name);
-                Self(nodes.into_iter().map(|node| look(node.path())).collect())
-            }
-            Spec::Demo { .. } | Spec::Libcamera(_) => Self::default(),
-        }
     }
 }
 

@@ -12,13 +12,9 @@ use bytes::Bytes;
 use v4l::buffer::{Flags, Metadata, Type};
 use v4l::capability::Flags as Capability;
 use v4l::format::FourCC;
-use v4l::frameinterval::FrameIntervalEnum;
-use v4l::framesize::FrameSizeEnum;
 use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::prelude::MmapStream;
 use v4l::video::Capture;
-use v4l::video::capture::Parameters;
-use v4l::{Format, Fraction};
 
 use super::{Defect, Fault, Picture, Source, Wish};
 use crate::frame::Raw;
@@ -28,10 +24,10 @@ use crate::logic::state::Opened;
 
 /// Buffers that are shared with the driver: one held, three to be filled while we are busy.
 const BUFFERS: u32 = 4;
-/// YUYV of the usual 1280 x 720 does not fit through USB 2 at a useful rate.
-const YUYV_SIZE: (usize, usize) = (640, 480);
 const NODES: &str = "/dev";
 const BY_ID: &str = "/dev/v4l/by-id";
+
+mod choose;
 
 /// A device that can capture in a format we read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +48,8 @@ pub struct Found {
 pub fn list() -> Vec<Found> {
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u16>().ok();
     let entries = std::fs::read_dir(NODES).into_iter().flatten().flatten();
-    let mut nodes: Vec<_> = entries.filter_map(|entry| Some((number(&entry.path())?, entry.path()))).collect();
+    let mut nodes: Vec<_> =
+        entries.filter_map(|entry| Some((number(&entry.path())?, entry.path()))).collect();
     nodes.sort();
     // One odd driver must not hide the other cameras.
     let look = |path: PathBuf| std::panic::catch_unwind(|| look_at(&path)).ok().flatten();
@@ -72,7 +69,15 @@ fn look_at(path: &Path) -> Option<Found> {
 fn capture_name(device: &v4l::Device) -> io::Result<Option<String>> {
     let about = device.query_caps()?;
     let needed = Capability::VIDEO_CAPTURE | Capability::STREAMING;
-    Ok(about.capabilities.contains(needed).then_some(about.card))
+    Ok(about.capabilities.contains(needed).then(|| once(&about.card)))
+}
+
+/// The USB driver joins the names of device and function, which are mostly the same.
+fn once(name: &str) -> String {
+    match name.split_once(": ") {
+        Some((device, function)) if device.starts_with(function) => device.to_owned(),
+        Some(_) | None => name.to_owned(),
+    }
 }
 
 /// The formats that both sides know, best first.
@@ -95,6 +100,8 @@ pub struct Camera {
     /// Bytes from one row to the next; some drivers pad rows.
     stride: usize,
     state: Streaming,
+    /// The driver's number of the last picture.
+    sequence: Option<u32>,
     /// Pictures a second that the driver delivers.
     fps: f64,
     opened: Opened,
@@ -115,7 +122,12 @@ impl Camera {
     ///
     /// # Errors
     /// With the sentence to show to the user.
-    pub fn open(spec: &Spec, device: &Device, format: Option<PixelFormat>, wish: Wish) -> Result<Self, Problem> {
+    pub fn open(
+        spec: &Spec,
+        device: &Device,
+        format: Option<PixelFormat>,
+        wish: Wish,
+    ) -> Result<Self, Problem> {
         let source = spec.to_string();
         let path = match device {
             Device::Path(path) => path.clone(),
@@ -127,24 +139,30 @@ impl Camera {
         })
     }
 
-    fn open_path(path: &Path, source: String, only: Option<PixelFormat>, wish: Wish) -> Result<Self, Failure> {
+    fn open_path(
+        path: &Path,
+        source: String,
+        only: Option<PixelFormat>,
+        wish: Wish,
+    ) -> Result<Self, Failure> {
         let device = v4l::Device::with_path(path)?;
         let unusable = |detail: String| Failure::Told(Problem::NoUsableFormat { detail });
         let name = capture_name(&device).map_err(|error| match error.raw_os_error() {
             Some(libc::ENOTTY | libc::EINVAL) => unusable(format!("{} is not a camera", path.display())),
             _ => Failure::System(error),
         })?;
-        let name = name.ok_or_else(|| unusable(format!("{} sends no video (try the next node)", path.display())))?;
+        let name =
+            name.ok_or_else(|| unusable(format!("{} sends no video (try the next node)", path.display())))?;
         let offered = formats_of(&device)?;
         let chosen = offered.iter().find(|(format, _)| only.is_none_or(|only| only == *format));
         let Some((format, fourcc)) = chosen.copied() else {
             return Err(unusable(format!("{name} offers {}", offer(&device))));
         };
-        let set = set_size(&device, format, fourcc, wish)?;
+        let set = choose::set_size(&device, format, fourcc, wish)?;
         if set.fourcc != fourcc {
             return Err(unusable(format!("{name} insists on {}", set.fourcc)));
         }
-        let fps = set_rate(&device, &set, wish.fps);
+        let fps = choose::set_rate(&device, &set, wish.fps);
         let stream = MmapStream::with_buffers(&device, Type::VideoCapture, BUFFERS)?;
         let (width, height) = (set.width as usize, set.height as usize);
         let opened = Opened {
@@ -153,8 +171,9 @@ impl Camera {
             format: fourcc.to_string(),
             description: format!("{name} ({})", path.display()),
         };
-        let (stream, stride, state) = (Some(stream), (set.stride as usize).max(2 * width), Streaming::Stopped);
-        Ok(Self { stream, device, source, format, width, height, stride, state, fps, opened })
+        let (stream, stride, state) =
+            (Some(stream), (set.stride as usize).max(2 * width), Streaming::Stopped);
+        Ok(Self { stream, device, source, format, width, height, stride, state, sequence: None, fps, opened })
     }
 
     /// True when the driver has a picture for us.
@@ -205,15 +224,18 @@ impl Camera {
             }
             Err(error) => return Err(Fault::Lost(problem(&self.source, &error))),
         };
+        let lost = gap(self.sequence.replace(meta.sequence), meta.sequence);
         if meta.flags.contains(Flags::ERROR) {
             return Err(Fault::Broken(Defect::Flagged));
         }
         let filled = &buffer[..(meta.bytesused as usize).min(buffer.len())];
         let raw = match format {
             PixelFormat::Mjpg => Raw::Jpeg(Bytes::copy_from_slice(filled)),
-            PixelFormat::Yuyv => Raw::Yuyv(rows(filled, 2 * width, stride, height).ok_or(Fault::Broken(Defect::Truncated))?),
+            PixelFormat::Yuyv => {
+                Raw::Yuyv(rows(filled, 2 * width, stride, height).ok_or(Fault::Broken(Defect::Truncated))?)
+            }
         };
-        Ok(Picture { raw, width, height, captured_at: taken_at(meta), overtaken: 0 })
+        Ok(Picture { raw, width, height, captured_at: taken_at(meta), overtaken: 0, lost })
     }
 }
 
@@ -240,7 +262,8 @@ impl Source for Camera {
             if self.state != Streaming::Holding || picture.is_err() || !self.ready(Instant::now())? {
                 break;
             }
-            picture = self.take().map(|newer| Picture { overtaken, ..newer });
+            let lost = picture.as_ref().map_or(0, |older| older.lost);
+            picture = self.take().map(|newer| Picture { overtaken, lost: newer.lost + lost, ..newer });
         }
         picture
     }
@@ -263,9 +286,12 @@ impl Drop for Camera {
                 tracing::warn!("{} does not stop: {error}", self.source);
                 let fd = self.device.handle().fd();
                 std::mem::forget(stream);
+                #[allow(
+                    unsafe_code,
+                    reason = "closing a descriptor whose owner must not run its own clean-up"
+                )]
                 // SAFETY: the descriptor is open, and the forgotten stream holds the only other handle and its count, so
                 // nobody else will close it or use it again. The mapped buffers are lost with it.
-                #[allow(unsafe_code, reason = "closing a descriptor whose owner must not run its own clean-up")]
                 unsafe {
                     libc::close(fd);
                 }
@@ -296,65 +322,6 @@ fn offer(device: &v4l::Device) -> String {
     if names.is_empty() { "no format".into() } else { names.join(", ") }
 }
 
-fn set_size(device: &v4l::Device, format: PixelFormat, fourcc: FourCC, wish: Wish) -> io::Result<Format> {
-    let any = wish.width.is_none() && wish.height.is_none();
-    let wanted = if any && format == PixelFormat::Yuyv { YUYV_SIZE } else { wish.size() };
-    let sizes = device.enum_framesizes(fourcc).unwrap_or_default();
-    let sizes = sizes.into_iter().map(|size| match size.size {
-        FrameSizeEnum::Discrete(size) => (size.width as usize, size.height as usize),
-        FrameSizeEnum::Stepwise(range) => (
-            stepped(wanted.0, range.min_width, range.max_width, range.step_width),
-            stepped(wanted.1, range.min_height, range.max_height, range.step_height),
-        ),
-    });
-    let (width, height) = nearest(sizes, wanted).unwrap_or(wanted);
-    device.set_format(&Format::new(width as u32, height as u32, fourcc))
-}
-
-fn stepped(wanted: usize, min: u32, max: u32, step: u32) -> usize {
-    let (min, max, step) = (min as usize, max as usize, (step as usize).max(1));
-    min + (wanted.clamp(min, max.max(min)) - min) / step * step
-}
-
-/// The size with the least difference of width and height together; of two alike, the larger. Odd widths cannot be packed 4:2:2.
-fn nearest(sizes: impl Iterator<Item = (usize, usize)>, wanted: (usize, usize)) -> Option<(usize, usize)> {
-    let distance = |size: &(usize, usize)| size.0.abs_diff(wanted.0) + size.1.abs_diff(wanted.1);
-    sizes.filter(|size| size.0 % 2 == 0).min_by_key(|size| (distance(size), std::cmp::Reverse(*size)))
-}
-
-/// Asks for the slowest rate that is fast enough, and says what came of it. Drivers without rates are left alone.
-fn set_rate(device: &v4l::Device, set: &Format, wished: f64) -> f64 {
-    let intervals = device.enum_frameintervals(set.fourcc, set.width, set.height).unwrap_or_default();
-    let rates = intervals.into_iter().flat_map(|interval| match interval.interval {
-        FrameIntervalEnum::Discrete(interval) => vec![interval],
-        // The shortest interval is the highest rate.
-        FrameIntervalEnum::Stepwise(range) => {
-            let (slowest, fastest) = (rate(range.max).unwrap_or(0.0), rate(range.min).unwrap_or(0.0));
-            let asked = Fraction::new(1000, (wished.clamp(slowest, fastest.max(slowest)) * 1000.0) as u32);
-            vec![asked]
-        }
-    });
-    if let Some(interval) = best_interval(rates, wished)
-        && let Err(error) = device.set_params(&Parameters::new(interval))
-    {
-        tracing::debug!("the camera takes no rate: {error}");
-    }
-    device.params().ok().and_then(|params| rate(params.interval)).unwrap_or(wished)
-}
-
-fn rate(interval: Fraction) -> Option<f64> {
-    let usable = interval.numerator > 0 && interval.denominator > 0;
-    usable.then(|| interval.denominator as f64 / interval.numerator as f64)
-}
-
-/// The slowest rate that is at least the wished one (29.97 will do for 30), else the fastest.
-fn best_interval(intervals: impl Iterator<Item = Fraction>, wished: f64) -> Option<Fraction> {
-    let mut rated: Vec<(f64, Fraction)> = intervals.filter_map(|interval| Some((rate(interval)?, interval))).collect();
-    rated.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let enough = rated.iter().find(|(rate, _)| *rate >= wished * 0.99);
-    enough.or(rated.last()).map(|(_, interval)| *interval)
-}
-
 /// Packs rows that may be padded; `None` when the picture is shorter than its size says.
 fn rows(filled: &[u8], row_bytes: usize, stride: usize, height: usize) -> Option<Bytes> {
     if filled.len() < stride * height.saturating_sub(1) + row_bytes {
@@ -370,14 +337,21 @@ fn rows(filled: &[u8], row_bytes: usize, stride: usize, height: usize) -> Option
     Some(packed.into())
 }
 
+/// Pictures between two numbers of the driver; jumps that are no plausible loss (a driver that does not count) are none.
+fn gap(before: Option<u32>, now: u32) -> u64 {
+    const PLAUSIBLE: std::ops::Range<u32> = 1..1000;
+    let step = before.map_or(1, |before| now.wrapping_sub(before));
+    if PLAUSIBLE.contains(&step) { u64::from(step - 1) } else { 0 }
+}
+
 /// Drivers stamp pictures with the monotonic clock, the one of [`Instant`]; other stamps are not believed.
 fn taken_at(meta: &Metadata) -> Instant {
     let now = Instant::now();
     let stamp = Duration::new(meta.timestamp.sec.try_into().unwrap_or(0), 0)
         + Duration::from_micros(meta.timestamp.usec.try_into().unwrap_or(0));
     let mut clock = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec of ours that outlives the call.
     #[allow(unsafe_code, reason = "std does not show the clock's reading")]
+    // SAFETY: the pointer is to a timespec of ours that outlives the call.
     let read = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut clock) };
     if read != 0 || !meta.flags.contains(Flags::TIMESTAMP_MONOTONIC) {
         return now;
@@ -407,23 +381,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_size_is_chosen() {
-        let offered = [(320, 240), (640, 480), (1280, 720), (1920, 1080), (1279, 720)];
-        let table = [((1280, 720), (1280, 720)), ((800, 600), (640, 480)), ((9999, 9999), (1920, 1080)), ((1, 1), (320, 240))];
-        for (wanted, got) in table {
-            assert_eq!(nearest(offered.into_iter(), wanted), Some(got));
+    fn a_doubled_name_is_said_once() {
+        // The kernel cuts the name after 31 letters.
+        for name in ["HD Webcam: HD Webcam", "HD Webcam", "HD Webcam: HD Web"] {
+            assert_eq!(once(name), "HD Webcam");
         }
-        assert_eq!(nearest(std::iter::empty(), (1, 1)), None);
-        assert_eq!((stepped(1000, 48, 1920, 16), stepped(5000, 48, 1920, 16), stepped(1, 48, 1920, 0)), (992, 1920, 48));
+        assert_eq!(once("UVC Camera: Infrared"), "UVC Camera: Infrared");
     }
 
     #[test]
-    fn the_slowest_rate_that_is_enough_is_chosen() {
-        let offered = || [30, 25, 15, 10, 5].map(|rate| Fraction::new(1, rate)).into_iter();
-        for (wished, got) in [(15.0, 15), (14.0, 15), (60.0, 30), (0.2, 5), (29.97, 30), (30.2, 30)] {
-            assert_eq!(best_interval(offered(), wished).and_then(rate), Some(got as f64), "{wished}");
+    fn gaps_in_the_drivers_numbers_are_lost_pictures() {
+        let table = [
+            (None, 7, 0),
+            (Some(7), 8, 0),
+            (Some(7), 11, 3),
+            (Some(u32::MAX), 1, 1),
+            (Some(0), 0, 0),
+            (Some(9), 2, 0),
+        ];
+        for (before, now, lost) in table {
+            assert_eq!(gap(before, now), lost, "{before:?} {now}");
         }
-        assert!(best_interval([Fraction::new(0, 0)].into_iter(), 5.0).is_none());
     }
 
     #[test]
@@ -437,7 +415,13 @@ mod tests {
     #[test]
     fn errors_of_the_system_become_sentences() {
         let of = |code| problem("v4l2", &io::Error::from_raw_os_error(code)).code();
-        let table = [(libc::ENODEV, "no_camera"), (libc::ENOENT, "no_camera"), (libc::EBUSY, "camera_busy"), (libc::EACCES, "camera_denied"), (libc::EIO, "camera_failed")];
+        let table = [
+            (libc::ENODEV, "no_camera"),
+            (libc::ENOENT, "no_camera"),
+            (libc::EBUSY, "camera_busy"),
+            (libc::EACCES, "camera_denied"),
+            (libc::EIO, "camera_failed"),
+        ];
         for (code, name) in table {
             assert_eq!(of(code), name);
         }
@@ -446,10 +430,13 @@ mod tests {
 
     #[test]
     fn what_is_no_camera_is_refused_with_a_sentence() {
-        for (path, code) in [("/dev/null", "no_usable_format"), ("/dev/video-that-is-not-there", "no_camera")] {
+        for (path, code) in [("/dev/null", "no_usable_format"), ("/dev/video-that-is-not-there", "no_camera")]
+        {
             let spec: Spec = format!("v4l2:{path}").parse().unwrap();
             let wish = Wish { width: None, height: None, fps: 15.0 };
-            let failed = Camera::open(&spec, &Device::Path(path.into()), None, wish).err().map(|problem| problem.code());
+            let failed = Camera::open(&spec, &Device::Path(path.into()), None, wish)
+                .err()
+                .map(|problem| problem.code());
             assert_eq!(failed, Some(code), "{path}");
         }
     }

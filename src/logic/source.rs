@@ -173,7 +173,11 @@ fn demo(options: &str) -> Result<Spec, SpecError> {
                 })?;
             }
             _ => {
-                return Err(SpecError::Option { kind: "demo", option: option.into(), known: "seed or speed" });
+                return Err(SpecError::Option {
+                    kind: "demo",
+                    option: option.into(),
+                    known: "seed or speed",
+                });
             }
         }
     }

@@ -71,7 +71,14 @@ impl Demo {
         let painter = paint::Painter::new(&garden::paint(width, height, &path), known, stranger, seed);
         let (format, description) = ("JPEG".to_owned(), format!("Demo scene (seed {seed}, speed {speed})"));
         let opened = Opened { width, height, format, description };
-        Ok(Self { painter, seed, speed, started: Instant::now(), pace: Pace::new(wish.interval()), opened })
+        Ok(Self {
+            painter,
+            seed,
+            speed,
+            started: Instant::now(),
+            pace: Pace::new(interval_of(wish.fps)),
+            opened,
+        })
     }
 
     /// The picture `seconds` after the start of the scene, as a JPEG.
@@ -96,7 +103,14 @@ impl Source for Demo {
         let seconds = captured_at.duration_since(self.started).as_secs_f64() * f64::from(self.speed);
         let failed = |error: jpeg::Error| Fault::Lost(Problem::CameraFailed { detail: error.to_string() });
         let raw = Raw::Jpeg(self.picture(seconds).map_err(failed)?);
-        Ok(Picture { raw, width: self.opened.width, height: self.opened.height, captured_at, overtaken: 0 })
+        Ok(Picture {
+            raw,
+            width: self.opened.width,
+            height: self.opened.height,
+            captured_at,
+            overtaken: 0,
+            lost: 0,
+        })
     }
 
     fn set_fps(&mut self, fps: f64) -> bool {

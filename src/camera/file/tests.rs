@@ -28,14 +28,22 @@ fn play(file: &mut File, count: usize) -> Vec<Result<Bytes, Fault>> {
 }
 
 fn pictures(path: &Path, count: usize) -> Vec<Bytes> {
-    play(&mut File::open(path, wish(60.0)).unwrap(), count).into_iter().map(|answer| answer.unwrap()).collect()
+    play(&mut File::open(path, wish(60.0)).unwrap(), count)
+        .into_iter()
+        .map(|answer| answer.unwrap())
+        .collect()
 }
 
 #[test]
 fn every_kind_of_clip_gives_whole_pictures_and_starts_again() {
     let bare = pictures(&clips().join("clip.mjpeg"), 10);
     assert_eq!(bare[..5], bare[5..], "the second round is the first again");
-    for (name, fps) in [("clip.avi", Some(10.0)), ("clip.mp4", Some(10.0)), ("clip.mov", Some(10.0)), ("fragmented.mp4", None)] {
+    for (name, fps) in [
+        ("clip.avi", Some(10.0)),
+        ("clip.mp4", Some(10.0)),
+        ("clip.mov", Some(10.0)),
+        ("fragmented.mp4", None),
+    ] {
         let path = clips().join(name);
         if let Some(fps) = fps {
             let own = File::open(&path, wish(60.0)).unwrap().own_fps.unwrap();
@@ -45,7 +53,8 @@ fn every_kind_of_clip_gives_whole_pictures_and_starts_again() {
         assert_eq!(played[0], played[5], "{name}");
         for (picture, like) in played.iter().zip(&bare) {
             assert_eq!(crate::jpeg::check(picture).unwrap(), (64, 48), "{name}");
-            let (one, two) = (crate::jpeg::decode_rgb(picture).unwrap(), crate::jpeg::decode_rgb(like).unwrap());
+            let (one, two) =
+                (crate::jpeg::decode_rgb(picture).unwrap(), crate::jpeg::decode_rgb(like).unwrap());
             assert_eq!(one, two, "{name} holds the pictures of the bare stream");
         }
     }
