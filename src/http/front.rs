@@ -219,11 +219,11 @@ fn prepare(client: &TcpStream, stall: Duration) -> io::Result<()> {
 
 /// Says that there is no room, and gives the words a moment to arrive: closing over unread bytes would reset the connection.
 async fn turn_away(mut client: TcpStream) {
-    if client.try_write(&reply::raw(&Problem::Busy)).is_ok() && client.shutdown().await.is_ok() {
-        let _ = tokio::time::timeout(
-            FAREWELL_TIME,
-            tokio::io::copy(&mut client.take(FAREWELL_BYTES), &mut tokio::io::sink()),
-        )
-        .await;
-    }
+    let farewell = async {
+        client.write_all(&reply::raw(&Problem::Busy)).await?;
+        client.shutdown().await?;
+        tokio::io::copy(&mut client.take(FAREWELL_BYTES), &mut tokio::io::sink()).await
+    };
+    // Whether the client hears it is its own affair.
+    let _ = tokio::time::timeout(FAREWELL_TIME, farewell).await;
 }

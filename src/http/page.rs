@@ -84,7 +84,7 @@ mod tests {
             }
             assert_eq!(html.matches("<script").count(), html.matches("<script>").count());
             assert_eq!(html.matches("<style").count(), 1);
-            for inline in [" style=\"", " onclick", " onload", "innerHTML", "eval("] {
+            for inline in [" style=\"", " onclick=", " onload=", "innerHTML", "eval("] {
                 assert!(!html.contains(inline), "{inline} in a page");
             }
             assert!(!document.policy.to_str().unwrap().contains("unsafe"));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, Method, Request};
 use tokio::io::{AsyncWriteExt, Interest};
@@ -152,6 +152,9 @@ fn refuse(
 
 async fn body(shared: &Shared, request: Request<Incoming>) -> Result<Bytes, Problem> {
     let limit = shared.limits.max_body;
+    if request.body().size_hint().lower() > limit as u64 {
+        return Err(Problem::TooLarge { limit });
+    }
     let whole = Limited::new(request.into_body(), limit).collect();
     match tokio::time::timeout(shared.limits.body_time, whole).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

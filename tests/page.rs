@@ -1,0 +1,307 @@
+//! The page in a real browser: headless Chromium, driven through chromedriver's own HTTP protocol.
+//!
+//! Screenshots are left in the test's folder of the target directory, for people to look at. Not here: the server's answers
+//! (`http.rs`).
+
+mod rig;
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use doorward::http::Limits;
+use doorward::jpeg;
+use doorward::logic::input::{FaceNews, FaceSighting, Input, MotionChange, MotionSighting};
+use doorward::logic::picture::Rect;
+use rig::{CAMERA, Rig, TOKEN, raw, wait_for};
+use serde_json::{Value, json};
+
+/// Chromium with its driver; both end with it.
+struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+    profile: tempfile::TempDir,
+}
+
+impl Browser {
+    fn start() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .args(["--port=0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed (apt-get install chromium chromium-driver)");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let started = lines.find(|line| line.contains("started successfully on port")).expect("it starts");
+        let port: u16 = started.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap();
+        std::thread::spawn(move || lines.for_each(drop));
+        let profile = tempfile::tempdir().unwrap();
+        let mut browser =
+            Self { driver, address: ([127, 0, 0, 1], port).into(), session: String::new(), profile };
+        let data = format!("--user-data-dir={}", browser.profile.path().display());
+        let options = json!({ "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", data] });
+        let answer = browser.call(
+            "POST",
+            "/session",
+            &json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome",
+            // A stream never ends, and so neither does loading the page.
+            "pageLoadStrategy": "none",
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        } } }),
+        );
+        browser.session = format!("/session/{}", answer["sessionId"].as_str().expect("a session"));
+        browser
+    }
+
+    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if method == "GET" || method == "DELETE" { String::new() } else { body.to_string() };
+        let path = format!("{}{path}", self.session);
+        let text = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        let answer = raw(self.address, text.as_bytes()).unwrap();
+        let value = answer.json()["value"].clone();
+        assert_eq!(answer.status, 200, "{path}: {value}");
+        value
+    }
+
+    fn open(&self, url: &str) {
+        self.call("POST", "/url", &json!({ "url": url }));
+    }
+
+    fn run(&self, script: &str) -> Value {
+        self.call("POST", "/execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.call("POST", "/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
+    }
+
+    fn wait_until(&self, script: &str) {
+        wait_for(script, || self.run(&format!("return Boolean({script})")) == json!(true));
+    }
+
+    fn log(&self, kind: &str) -> Vec<Value> {
+        let entries = self.call("POST", "/se/log", &json!({ "type": kind }));
+        entries.as_array().unwrap().clone()
+    }
+
+    fn shoot(&self, name: &str, width: u32, height: u32, scheme: &str) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        self.devtools("Emulation.setDeviceMetricsOverride", size);
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", media);
+        let spill = self.run("return document.documentElement.scrollWidth - window.innerWidth");
+        assert!(spill.as_i64().unwrap() <= 0, "{name}: the page is {spill} pixels too wide");
+        std::thread::sleep(Duration::from_millis(300));
+        let picture = self.call("GET", "/screenshot", &Value::Null);
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), base64(picture.as_str().unwrap())).unwrap();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            self.call("DELETE", "", &Value::Null);
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    let value = |letter: u8| match letter {
+        b'A'..=b'Z' => letter - b'A',
+        b'a'..=b'z' => letter - b'a' + 26,
+        b'0'..=b'9' => letter - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let mut bytes = Vec::new();
+    for chunk in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let bits =
+            (0..4).fold(0u32, |bits, at| bits << 6 | u32::from(chunk.get(at).map_or(0, |c| value(*c))));
+        bytes.extend(&[(bits >> 16) as u8, (bits >> 8) as u8, bits as u8][..chunk.len() - 1]);
+    }
+    bytes
+}
+
+/// Pictures for the camera: the file named by the environment, else a drawn doorway at dusk.
+fn pictures() -> Vec<Bytes> {
+    if let Ok(path) = std::env::var("DOORWARD_TEST_PICTURE") {
+        return vec![std::fs::read(path).unwrap().into()];
+    }
+    let (width, height) = (1280usize, 720usize);
+    let draw = |step: usize| {
+        let mut rgb = Vec::with_capacity(3 * width * height);
+        for at in 0..width * height {
+            let (x, y) = (at % width, at / width);
+            let glow = 255usize.saturating_sub(x.abs_diff(640 + step) / 3 + y.abs_diff(250) / 2);
+            let door = (520..760).contains(&x) && (180..600).contains(&y);
+            let ground = y > 600;
+            let base = if door {
+                [120, 60, 40]
+            } else if ground {
+                [60, 64, 60]
+            } else {
+                [70, 84, 110]
+            };
+            rgb.extend(base.map(|channel: usize| (channel + glow / 2).min(255) as u8));
+        }
+        jpeg::encode_rgb(width, height, &rgb, 85).unwrap()
+    };
+    (0..4).map(|step| draw(step * 15)).collect()
+}
+
+fn happenings(rig: &Rig, picture: &Bytes) {
+    let camera = || CAMERA.to_owned();
+    let motion = |change, ago: u64, jpeg| Input::Motion {
+        camera: camera(),
+        sighting: MotionSighting {
+            area_pct: 4.2,
+            boxes: vec![Rect { x: 0.4, y: 0.3, w: 0.2, h: 0.5 }],
+            change: Some(change),
+            captured_at: Instant::now().checked_sub(Duration::from_secs(ago)).unwrap(),
+            jpeg,
+        },
+    };
+    let face = |event_type, person: Option<(&str, &str)>, ago: u64| {
+        let person = person.map(|(slug, name)| (slug.to_owned(), name.to_owned()));
+        let news = FaceNews {
+            event_type,
+            person: person.clone(),
+            record: serde_json::Map::new(),
+            captured_at: Instant::now().checked_sub(Duration::from_secs(ago)).unwrap(),
+            jpeg: Some(picture.clone()),
+        };
+        let known = person.into_iter().collect();
+        Input::Faces {
+            camera: camera(),
+            sighting: FaceSighting { known, unknown: false, any: true, decisions: vec![news] },
+        }
+    };
+    for input in [
+        motion(MotionChange::Suppressed { reason: "light_change" }, 900, None),
+        motion(MotionChange::Started, 610, Some(picture.clone())),
+        face("unknown", None, 605),
+        motion(MotionChange::Ended { lasted: Duration::from_secs(12) }, 590, None),
+        Input::People(vec![("anna".into(), "Anna".into())]),
+        motion(MotionChange::Started, 9, Some(picture.clone())),
+        face("known", Some(("anna", "Anna <i>Bright</i>")), 6),
+        Input::EventSent { camera: camera(), latency_ms: 84 },
+    ] {
+        rig.inbox.tell(input);
+    }
+}
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let pictures = pictures();
+    let rig = Rig::with_pictures(Limits::default(), 15.0, pictures.clone());
+    happenings(&rig, &pictures[0]);
+    let browser = Browser::start();
+    let home = format!("http://{}/", rig.address);
+
+    browser.open(&home);
+    browser.wait_until("document.getElementById('token')");
+    browser.shoot("sign-in-390", 390, 844, "light");
+    browser.shoot("sign-in-1280-dark", 1280, 900, "dark");
+    browser.log("browser");
+    browser.run(&format!(
+        "document.getElementById('token').value = '{TOKEN}'; document.querySelector('form').requestSubmit()"
+    ));
+    let showing = "document.querySelector('.view img')?.naturalWidth > 0 && document.querySelectorAll('.event').length === 6";
+    browser.wait_until(showing);
+    assert_eq!(browser.run("return location.href"), json!(home), "the token has left the address bar");
+    assert_eq!(browser.run("return document.cookie"), json!(""), "scripts cannot read the cookie");
+    assert_eq!(browser.run("return document.querySelector('h2').textContent"), json!("Front <b>porch</b>"));
+    assert_eq!(
+        browser.run("return document.querySelectorAll('h2 b, .event i').length"),
+        json!(0),
+        "no HTML from names"
+    );
+    browser.wait_until("[...document.querySelectorAll('.thumb img')].some(img => img.naturalWidth > 0)");
+    for (name, width, height, scheme) in [
+        ("page-390", 390, 844, "light"),
+        ("page-390-dark", 390, 844, "dark"),
+        ("page-1280", 1280, 900, "light"),
+        ("page-1280-dark", 1280, 900, "dark"),
+    ] {
+        browser.shoot(name, width, height, scheme);
+    }
+    controls_work(&browser, &rig);
+    browser.shoot("page-settings-1280", 1280, 1500, "light");
+    browser.shoot("page-settings-390", 390, 2300, "light");
+
+    let faults: Vec<_> =
+        browser.log("browser").into_iter().filter(|entry| entry["level"] == "SEVERE").collect();
+    let expected = |entry: &Value| entry["message"].as_str().unwrap().contains("entities/fps");
+    assert!(faults.iter().all(expected), "{faults:?}");
+    for entry in browser.log("performance") {
+        let message: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
+        if message["message"]["method"] == "Network.requestWillBeSent" {
+            let url = message["message"]["params"]["request"]["url"].as_str().unwrap();
+            assert!(url.starts_with(&home) || url.starts_with("data:"), "a request to {url}");
+        }
+    }
+    hiding_ends_the_stream(&browser, &rig);
+}
+
+fn controls_work(browser: &Browser, rig: &Rig) {
+    let setting = |key: &str| {
+        let state = rig.state.borrow().clone();
+        doorward::logic::entities::camera_entity(key).unwrap().state(&state.cameras[CAMERA]).unwrap()
+    };
+    let click = |id: &str| browser.run(&format!("document.getElementById('porch-{id}').click()"));
+    assert_eq!(setting("mqtt_pictures"), "ON");
+    click("mqtt_pictures");
+    wait_for("the switch to reach the state", || setting("mqtt_pictures") == "OFF");
+    rig::put(rig, "mqtt_pictures", "ON");
+    browser.wait_until("document.getElementById('porch-mqtt_pictures').checked");
+    browser.run("document.querySelectorAll('details').forEach(details => { details.open = true })");
+    let type_in = |value: &str| {
+        browser.run(&format!(
+            "const box = document.getElementById('porch-fps'); box.value = '{value}'; box.dispatchEvent(new Event('change'))"
+        ))
+    };
+    type_in("12");
+    wait_for("the number to reach the state", || setting("fps") == "12");
+    type_in("900");
+    browser.wait_until("[...document.querySelectorAll('.fault')].some(fault => !fault.hidden && fault.textContent.includes('outside'))");
+    browser.wait_until("document.getElementById('porch-fps').value === '12'");
+    assert_eq!(setting("fps"), "12");
+    browser.run("document.querySelector('.primary').click()");
+    wait_for("the snapshot", || {
+        rig.state.borrow().recent.front().is_some_and(|event| event.event_type == "snapshot")
+    });
+    browser.wait_until("document.querySelectorAll('.event').length === 7");
+    browser.run("document.querySelector('button.event').click()");
+    browser.wait_until("document.querySelector('dialog img').naturalWidth > 0");
+    browser.shoot("event-390", 390, 844, "dark");
+    browser.run("document.querySelector('dialog').close()");
+}
+
+/// A page in the background must not hold a stream.
+fn hiding_ends_the_stream(browser: &Browser, rig: &Rig) {
+    wait_for("one viewer", || rig.hub.watching() == 1);
+    let hide = |hidden: bool| {
+        browser.run(&format!(
+            "Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }});
+             document.dispatchEvent(new Event('visibilitychange'))"
+        ))
+    };
+    hide(true);
+    wait_for("no viewer", || rig.hub.watching() == 0);
+    hide(false);
+    wait_for("the viewer again", || rig.hub.watching() == 1);
+}

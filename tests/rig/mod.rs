@@ -1,0 +1,352 @@
+//! The real HTTP server on a free port, with real hubs and a real appliance behind it, and a plain client.
+//!
+//! Not here: assertions. The cameras are hubs into which a thread publishes JPEGs.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the rig")]
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use doorward::frame::{Frame, Raw};
+use doorward::http::{self, Limits, Parts};
+use doorward::hub::Hub;
+use doorward::inbox::{Inbox, Request};
+use doorward::jpeg;
+use doorward::logic::appliance::{Appliance, CameraPlan};
+use doorward::logic::effect::{CameraOrder, Effect};
+use doorward::logic::input::{CameraNews, Input, Now};
+use doorward::logic::state::{NodeState, Opened, State};
+use doorward::logic::topics::Topics;
+use doorward::shutdown::Shutdown;
+use tokio::sync::watch;
+
+pub const TOKEN: &str = "9f2c4b7e1d8a4c03b5e6f7a8091b2c3d";
+pub const CAMERA: &str = "porch";
+
+/// A running server. Dropping it stops everything.
+pub struct Rig {
+    pub address: SocketAddr,
+    pub hub: Arc<Hub>,
+    pub inbox: Inbox,
+    pub state: watch::Receiver<Arc<State>>,
+    pub shutdown: Shutdown,
+    pub run_dir: tempfile::TempDir,
+    runtime: Option<tokio::runtime::Runtime>,
+    serve: Option<tokio::task::JoinHandle<io::Result<()>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+pub fn now() -> Now {
+    Now { instant: Instant::now(), wall: jiff::Timestamp::now() }
+}
+
+/// A picture of about 100 kB with structure and noise.
+pub fn noisy_picture(seed: u32) -> Bytes {
+    let (width, height) = (640, 480);
+    let mut dice = seed | 1;
+    let mut rgb = Vec::with_capacity(3 * width * height);
+    for at in 0..width * height {
+        dice ^= dice << 13;
+        dice ^= dice >> 17;
+        dice ^= dice << 5;
+        let noise = (dice & 63) as u8;
+        rgb.extend([
+            (at % width * 180 / width) as u8 + noise,
+            90 + noise,
+            (at / width * 180 / height) as u8 + noise,
+        ]);
+    }
+    jpeg::encode_rgb(width, height, &rgb, 72).unwrap()
+}
+
+impl Rig {
+    pub fn start(limits: Limits) -> Self {
+        Self::with_pictures(limits, 15.0, vec![noisy_picture(1), noisy_picture(2)])
+    }
+
+    /// Publishes `pictures` in turn, `fps` of them a second, and signs the camera in as running.
+    pub fn with_pictures(limits: Limits, fps: f64, pictures: Vec<Bytes>) -> Self {
+        let plan =
+            CameraPlan { id: CAMERA.into(), name: "Front <b>porch</b>".into(), ..CameraPlan::default() };
+        let mut appliance = Appliance::new(vec![plan], now(), 7);
+        let (inbox, requests) = Inbox::new();
+        let (tell, state) = watch::channel(Arc::new(appliance.state().clone()));
+        let (hub, shutdown) = (Hub::new(), Shutdown::new());
+        let run_dir = tempfile::tempdir().unwrap();
+        let (front, inner) = http::new(Parts {
+            token: TOKEN.into(),
+            limits,
+            run_dir: run_dir.path().into(),
+            hubs: BTreeMap::from([(CAMERA.to_owned(), Arc::clone(&hub))]),
+            state: state.clone(),
+            topics: Topics::new("doorward", "home", "homeassistant"),
+            inbox: inbox.clone(),
+            version: "0.0.0-test",
+        });
+        let listener = http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let serve = runtime.spawn(front.serve(listener, shutdown.clone()));
+        let mut threads = Vec::new();
+        let stop = shutdown.clone();
+        threads.push(std::thread::spawn(move || inner.run(&stop)));
+        let (stop, slot) = (shutdown.clone(), Arc::clone(&hub));
+        threads.push(std::thread::spawn(move || think(&mut appliance, &requests, &tell, &slot, &stop)));
+        let (stop, slot, seen) = (shutdown.clone(), Arc::clone(&hub), state.clone());
+        threads.push(std::thread::spawn(move || film(&slot, &seen, fps, &pictures, &stop)));
+        let opened = Opened { width: 640, height: 480, format: "MJPG".into(), description: "rig".into() };
+        inbox.tell(Input::Camera { camera: CAMERA.into(), news: CameraNews::Opened(opened) });
+        let node = NodeState { mqtt_connected: true, uptime_s: 4000, rss_mb: 42.5, cpu_pct: 3.1 };
+        inbox.tell(Input::Health(node, vec![(CAMERA.into(), 1)]));
+        inbox.tell(Input::Camera { camera: CAMERA.into(), news: CameraNews::Rate(fps) });
+        let (runtime, serve) = (Some(runtime), Some(serve));
+        let rig = Self { address, hub, inbox, state, shutdown, run_dir, runtime, serve, threads };
+        wait_for("the first picture", || get(&rig, "/api/cameras/porch/snapshot.jpg").status == 200);
+        rig
+    }
+
+    /// Gives the signal and says how long all parts took to end.
+    pub fn stop(&mut self) -> Duration {
+        let begin = Instant::now();
+        self.shutdown.trigger();
+        if let (Some(runtime), Some(serve)) = (self.runtime.take(), self.serve.take()) {
+            runtime.block_on(serve).unwrap().unwrap();
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+        begin.elapsed()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The appliance's loop as the app runs it: new state first, then the answer.
+fn think(
+    appliance: &mut Appliance,
+    requests: &std::sync::mpsc::Receiver<Request>,
+    tell: &watch::Sender<Arc<State>>,
+    hub: &Hub,
+    stop: &Shutdown,
+) {
+    while !stop.is_triggered() {
+        let Ok(Request { input, reply }) = requests.recv_timeout(Duration::from_millis(50)) else { continue };
+        let outcome = appliance.handle(now(), input);
+        let (answer, effects) = match outcome {
+            Ok((answer, effects)) => (Ok(answer), effects),
+            Err(problem) => (Err(problem), Vec::new()),
+        };
+        for effect in effects {
+            carry_out(appliance, effect, hub);
+        }
+        tell.send_replace(Arc::new(appliance.state().clone()));
+        if let Some(reply) = reply {
+            reply(answer);
+        }
+    }
+}
+
+fn carry_out(appliance: &mut Appliance, effect: Effect, hub: &Hub) {
+    match effect {
+        Effect::TakeSnapshot { camera, id } => {
+            let frame = hub.latest().unwrap();
+            let jpeg = frame.jpeg().unwrap().clone();
+            let input = Input::Snapshot { camera, id, captured_at: frame.captured_at, jpeg };
+            appliance.handle(now(), input).unwrap();
+        }
+        Effect::Camera(_, CameraOrder::Privacy(true)) => hub.publish(Arc::new(card())),
+        _ => {}
+    }
+}
+
+fn card() -> Frame {
+    let jpeg = jpeg::encode_rgb(320, 240, &[40; 3 * 320 * 240], 80).unwrap();
+    Frame::card(1, Instant::now(), 320, 240, jpeg)
+}
+
+fn film(hub: &Hub, state: &watch::Receiver<Arc<State>>, fps: f64, pictures: &[Bytes], stop: &Shutdown) {
+    let begin = Instant::now();
+    let mut seq = 0;
+    loop {
+        seq += 1;
+        let due = Duration::from_secs_f64(seq as f64 / fps);
+        if stop.wait(due.saturating_sub(begin.elapsed())) {
+            return;
+        }
+        if state.borrow().cameras[CAMERA].settings.privacy {
+            continue;
+        }
+        let jpeg = pictures[seq as usize % pictures.len()].clone();
+        let (width, height) = jpeg::check(&jpeg).unwrap();
+        hub.publish(Arc::new(Frame::live(seq, Instant::now(), width, height, Raw::Jpeg(jpeg))));
+    }
+}
+
+/// Waits until it is true; fails after ten seconds.
+pub fn wait_for(what: &str, mut is_true: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_true() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// An answer as it came over the wire.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(8))).unwrap();
+    stream
+}
+
+/// Sends exactly these bytes and reads one answer.
+pub fn raw(address: SocketAddr, bytes: &[u8]) -> io::Result<Answer> {
+    let mut stream = connect(address);
+    stream.write_all(bytes)?;
+    read_answer(&mut BufReader::new(stream), bytes.starts_with(b"HEAD"))
+}
+
+/// Reads head and body; the body by Content-Length, else to the end.
+pub fn read_answer(from: &mut impl BufRead, is_head: bool) -> io::Result<Answer> {
+    let (status, headers) = read_head(from)?;
+    let mut answer = Answer { status, headers, body: Vec::new() };
+    if !is_head {
+        match answer.header("content-length").map(|text| text.parse::<usize>().unwrap()) {
+            Some(length) => {
+                answer.body.resize(length, 0);
+                from.read_exact(&mut answer.body)?;
+            }
+            None => {
+                from.read_to_end(&mut answer.body)?;
+            }
+        }
+    }
+    Ok(answer)
+}
+
+pub fn read_head(from: &mut impl BufRead) -> io::Result<(u16, Vec<(String, String)>)> {
+    let first = read_line(from)?;
+    let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| io::Error::other(format!("no status in {first:?}")))?;
+    let mut headers = Vec::new();
+    loop {
+        let line = read_line(from)?;
+        match line.split_once(": ") {
+            Some((name, value)) => headers.push((name.to_owned(), value.to_owned())),
+            None => return Ok((status, headers)),
+        }
+    }
+}
+
+fn read_line(from: &mut impl BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    if from.read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(line.trim_end().to_owned())
+}
+
+/// A request with the given header lines (each ending in a line break) and body.
+pub fn send(rig: &Rig, method: &str, target: &str, headers: &str, body: &str) -> Answer {
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let text = format!(
+        "{method} {target} HTTP/1.1\r\nHost: test\r\n{headers}{length}Connection: close\r\n\r\n{body}"
+    );
+    raw(rig.address, text.as_bytes()).unwrap()
+}
+
+pub fn bearer() -> String {
+    format!("Authorization: Bearer {TOKEN}\r\n")
+}
+
+/// GET with the token.
+pub fn get(rig: &Rig, target: &str) -> Answer {
+    send(rig, "GET", target, &bearer(), "")
+}
+
+/// PUT with the token.
+pub fn put(rig: &Rig, key: &str, body: &str) -> Answer {
+    send(rig, "PUT", &format!("/api/cameras/{CAMERA}/entities/{key}"), &bearer(), body)
+}
+
+/// One MJPEG viewer; every part is checked as it comes.
+pub struct Mjpeg {
+    from: BufReader<TcpStream>,
+}
+
+impl Mjpeg {
+    /// Opens the stream, or says which status it got instead.
+    pub fn open(address: SocketAddr, query: &str) -> Result<Self, Answer> {
+        let mut stream = connect(address);
+        let target = format!("/api/cameras/{CAMERA}/stream.mjpeg{query}");
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: test\r\n{}\r\n", bearer()).unwrap();
+        let mut from = BufReader::with_capacity(128 * 1024, stream);
+        let (status, headers) = read_head(&mut from).unwrap();
+        if status != 200 {
+            let mut body = Vec::new();
+            let _ = from.read_to_end(&mut body);
+            return Err(Answer { status, headers, body });
+        }
+        let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type")).unwrap();
+        assert_eq!(kind.1, "multipart/x-mixed-replace; boundary=frame");
+        Ok(Self { from })
+    }
+
+    /// The next picture.
+    pub fn next(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            let line = read_line(&mut self.from)?;
+            if line == "--frame" {
+                break;
+            }
+            assert!(line.is_empty(), "between parts: {line:?}");
+        }
+        let mut length = None;
+        loop {
+            let line = read_line(&mut self.from)?;
+            match line.split_once(": ") {
+                Some(("Content-Length", value)) => length = value.parse().ok(),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let mut jpeg = vec![0; length.expect("each part has a Content-Length")];
+        self.from.read_exact(&mut jpeg)?;
+        assert!(
+            jpeg.starts_with(&[0xff, 0xd8]) && jpeg.ends_with(&[0xff, 0xd9]),
+            "a part is not a whole JPEG"
+        );
+        Ok(jpeg)
+    }
+}
