@@ -109,6 +109,9 @@ mod tests {
         let document = "homeassistant/device/doorward_1/config";
         assert!(may_publish(Role::Client, &ours, document, true, true), "Home Assistant deletes a device");
         assert!(!may_publish(Role::Client, &ours, document, false, true));
-        assert!(!may_publish(Role::Client, &ours, "doorward/n1/status", true, true), "nobody clears our state");
+        assert!(
+            !may_publish(Role::Client, &ours, "doorward/n1/status", true, true),
+            "nobody clears our state"
+        );
     }
 }

@@ -178,7 +178,9 @@ pub(super) struct Terms {
 /// Writes the CONNACK of a client that was let in.
 pub(super) fn put_welcome(version: Version, terms: Terms, out: &mut BytesMut) {
     let properties = ConnAckProperties {
-        session_expiry_interval: terms.expiry.map(|expiry| u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX)),
+        session_expiry_interval: terms
+            .expiry
+            .map(|expiry| u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX)),
         receive_max: Some(terms.receive_maximum),
         max_packet_size: u32::try_from(terms.max_packet).ok(),
         assigned_client_identifier: terms.assigned_id,

@@ -93,7 +93,12 @@ struct Guest {
 }
 
 /// Attends to one connection until it is over. `hall` bounds the connections that have not logged in yet.
-pub(super) async fn attend(gate: Arc<Gate>, mut socket: TcpStream, from: SocketAddr, hall: OwnedSemaphorePermit) {
+pub(super) async fn attend(
+    gate: Arc<Gate>,
+    mut socket: TcpStream,
+    from: SocketAddr,
+    hall: OwnedSemaphorePermit,
+) {
     let mut input = BytesMut::new();
     let frame = tokio::select! {
         frame = timeout(gate.limits.connect_time, first_frame(&gate, &mut socket, &mut input, from)) => frame,
@@ -105,7 +110,9 @@ pub(super) async fn attend(gate: Arc<Gate>, mut socket: TcpStream, from: SocketA
         Err((refusal, version)) => return refuse(&mut socket, refusal, version).await,
     };
     let version = guest.greeting.version;
-    let Some(_seat) = gate.seat(&guest) else { return refuse(&mut socket, Refusal::Busy, Some(version)).await };
+    let Some(_seat) = gate.seat(&guest) else {
+        return refuse(&mut socket, Refusal::Busy, Some(version)).await;
+    };
     drop(hall);
     match gate.session(&guest).await {
         Ok((claim, session, resumed)) => {

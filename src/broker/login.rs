@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn only_the_right_pair_is_let_in() {
-        let user = |name: &str, password: &str, role| User { name: name.into(), password: password.into(), role };
+        let user =
+            |name: &str, password: &str, role| User { name: name.into(), password: password.into(), role };
         let users = Users::new(&[user("us", "s3cret", Role::Appliance), user("ha", "other", Role::Client)]);
         assert_eq!(users.role("us", "s3cret"), Some(Role::Appliance));
         assert_eq!(users.role("ha", "other"), Some(Role::Client));

@@ -307,7 +307,8 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>, shutdown: Shutdown) {
 
 /// Socket options of a new connection. A failure costs speed or patience, not service.
 fn prepare(socket: &TcpStream) {
-    let keepalive = socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(Duration::from_secs(15));
+    let keepalive =
+        socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(Duration::from_secs(15));
     let _ = socket.set_nodelay(true);
     let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
 }

@@ -45,7 +45,13 @@ impl Kept {
 impl Retained {
     /// Keeps `message` in place of an older one on its topic, or forgets that one when the payload is empty.
     /// False: it was not kept, because a cap is reached; the older one is then gone too.
-    pub(super) fn keep(&mut self, message: &Message, now: Instant, max_topics: usize, max_bytes: usize) -> bool {
+    pub(super) fn keep(
+        &mut self,
+        message: &Message,
+        now: Instant,
+        max_topics: usize,
+        max_bytes: usize,
+    ) -> bool {
         if let Some(old) = self.by_topic.remove(&message.topic) {
             self.bytes -= old.size();
         }

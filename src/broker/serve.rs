@@ -187,7 +187,7 @@ impl Visit<'_> {
             return Err(Reason::ReceiveMaximum);
         }
         let reason = self.judge(message)?;
-        let is_new = message.qos < 2 || reason != code::SUCCESS || unreleased_insert(self.session, id);
+        let is_new = message.qos < 2 || reason != code::SUCCESS || self.session.unreleased.insert(id);
         if reason != code::SUCCESS {
             self.gate.counters.denied.add(1);
         } else if is_new {
@@ -278,18 +278,15 @@ impl Visit<'_> {
         };
         let codes: Vec<u8> = match self.version {
             Version::V3 => {
-                filters.iter().for_each(|filter| drop(remove(filter)));
+                for filter in filters {
+                    remove(filter);
+                }
                 Vec::new()
             }
             Version::V5 => filters.iter().map(remove).collect(),
         };
         wire::put_codes(self.version, 0xb0, id, &codes, &mut self.output);
     }
-}
-
-/// Notes the id of a QoS 2 message; false if it came before and is a repetition.
-fn unreleased_insert(session: &mut Session, id: u16) -> bool {
-    session.unreleased.insert(id)
 }
 
 /// Writes all of `output`; false if the socket is closed. What was written is gone from `output`, even when dropped.

@@ -93,10 +93,7 @@ impl Sessions {
     }
 
     /// Claims `key` for a new connection, ending an older one, and returns the parked session if there is one.
-    pub(super) async fn claim(
-        self: &Arc<Self>,
-        key: &str,
-    ) -> Result<(Claim, Option<Session>), NoSession> {
+    pub(super) async fn claim(self: &Arc<Self>, key: &str) -> Result<(Claim, Option<Session>), NoSession> {
         let deadline = tokio::time::Instant::now() + TAKEOVER_PATIENCE;
         loop {
             let mut over = match self.try_claim(key) {
@@ -226,7 +223,8 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut places = self.sessions.lock();
-        let is_ours = matches!(places.get(&self.key), Some(Place::Busy { kick, .. }) if Arc::ptr_eq(kick, &self.kick));
+        let is_ours =
+            matches!(places.get(&self.key), Some(Place::Busy { kick, .. }) if Arc::ptr_eq(kick, &self.kick));
         if is_ours {
             places.remove(&self.key);
         }
