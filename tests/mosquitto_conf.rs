@@ -37,13 +37,7 @@ impl Broker {
         let port = free_port();
         fs::write(folder.join("mosquitto.conf"), configuration(&folder, port))
             .expect("the configuration is written");
-        let process = program("mosquitto")
-            .arg("-c")
-            .arg(folder.join("mosquitto.conf"))
-            .stderr(fs::File::create(folder.join("log")).expect("a log file"))
-            .spawn()
-            .expect("mosquitto starts");
-        let mut broker = Self { process, port, folder };
+        let mut broker = Self { process: run(&folder), port, folder };
         broker.wait_until_up();
         let mut command = broker.client("mosquitto_pub", "doorward", &password("doorward"));
         succeeded(&command.args(["-r", "-t", READY, "-m", "online"]).output().expect("mosquitto_pub runs"));
@@ -145,6 +139,13 @@ impl Drop for Subscriber {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Starts Mosquitto with the configuration in this folder.
+fn run(folder: &Path) -> Child {
+    let log = fs::File::create(folder.join("log")).expect("a log file");
+    let mut command = program("mosquitto");
+    command.arg("-c").arg(folder.join("mosquitto.conf")).stderr(log).spawn().expect("mosquitto starts")
 }
 
 /// The configuration of the repository with this test's port and folders in place of the system's.
@@ -282,8 +283,7 @@ fn a_retained_state_survives_a_restart_of_the_broker() {
     let pid = broker.process.id().to_string();
     succeeded(&Command::new("kill").arg(pid).output().expect("kill runs"));
     broker.process.wait().expect("it ends");
-    broker.process =
-        program("mosquitto").arg("-c").arg(broker.folder.join("mosquitto.conf")).spawn().expect("it starts");
+    broker.process = run(&broker.folder);
     broker.wait_until_up();
     // Subscribing waits for the message that was retained at the start.
     broker.subscribe("homeassistant", &["doorward/#"]);
