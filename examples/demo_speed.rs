@@ -21,7 +21,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         millis.sort_by(f64::total_cmp);
         let (median, p99) = (millis[millis.len() / 2], millis[millis.len() * 99 / 100]);
-        println!("{what:?}: median {median:.2} ms, p99 {p99:.2} ms, {} kB each", bytes / 1000 / PICTURES as usize);
+        println!(
+            "{what:?}: median {median:.2} ms, p99 {p99:.2} ms, {} kB each",
+            bytes / 1000 / PICTURES as usize
+        );
     }
     Ok(())
 }

@@ -32,7 +32,9 @@ impl Crew {
         let (failed, title) = (self.failed.clone(), name.to_owned());
         let guarded = move || {
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                tracing::error!("the thread {title} has failed; the appliance ends so that it can be started afresh");
+                tracing::error!(
+                    "the thread {title} has failed; the appliance ends so that it can be started afresh"
+                );
                 failed.trigger();
             }
         };

@@ -3,7 +3,7 @@
 //! One thread and one set of models for all cameras: a look takes tens of milliseconds and the models tens of megabytes.
 //! Not here: finding and naming ([`crate::vision::faces`]) and what follows from a name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -18,7 +18,7 @@ use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::effect::FacesOrder;
 use crate::logic::faces::tracker::Settings;
-use crate::logic::faces::{Decision, Gallery, PixelRect};
+use crate::logic::faces::{Decision, Gallery, Kind, PixelRect};
 use crate::logic::input::{FaceNews, FaceSighting, Input};
 use crate::logic::picture::Rect;
 use crate::logic::state::Person;
@@ -71,6 +71,7 @@ pub(super) fn start(
         folder: config.faces.folder.clone(),
         interval: config.faces.interval,
         always: config.faces.always,
+        told: BTreeSet::new(),
     };
     let finder = match config.faces.detector {
         Detector::Yunet => Finder::YuNet,
@@ -93,6 +94,8 @@ struct Room {
     folder: PathBuf,
     interval: Duration,
     always: bool,
+    /// Remarks about photographs that were told already.
+    told: BTreeSet<String>,
 }
 
 /// One camera as the thread sees it.
@@ -143,12 +146,15 @@ impl Room {
 
     /// A new household: everybody gets an id, the loops get the gallery, people get told what was refused.
     fn welcome(&mut self, update: Update) {
-        for remark in &update.refusals {
-            tracing::warn!("{}: {}", remark.path, remark.sentence);
-        }
-        for remark in &update.notes {
-            tracing::info!("{}: {}", remark.path, remark.sentence);
-        }
+        let remarks: BTreeSet<String> = update
+            .refusals
+            .iter()
+            .chain(&update.notes)
+            .map(|remark| format!("{}: {}", remark.path, remark.sentence))
+            .collect();
+        // Each is told once, not again with every new photograph.
+        remarks.difference(&self.told).for_each(|remark| tracing::warn!("{remark}"));
+        self.told = remarks;
         let mut people = BTreeMap::new();
         for person in update.gallery.people() {
             let slug = person.id.slug.to_string();
@@ -161,7 +167,10 @@ impl Room {
             }
         }
         let names: Vec<&str> = people.values().map(|person| person.name.as_str()).collect();
-        tracing::info!("people enrolled: {}", if names.is_empty() { "nobody".into() } else { names.join(", ") });
+        tracing::info!(
+            "people enrolled: {}",
+            if names.is_empty() { "nobody".into() } else { names.join(", ") }
+        );
         for watch in self.watches.values_mut() {
             watch.faces.set_gallery(Arc::clone(&update.gallery));
         }
@@ -244,7 +253,8 @@ impl Watch {
         self.seen = frame.seq;
         let rgb = frame.rgb().ok()?;
         let picture = Picture::new(rgb.width, rgb.height, &rgb.data)?;
-        let motion: Vec<PixelRect> = self.motion.iter().flatten().map(|rect| pixels(*rect, &picture)).collect();
+        let motion: Vec<PixelRect> =
+            self.motion.iter().flatten().map(|rect| pixels(*rect, &picture)).collect();
         let look = Look { picture, frame: frame.seq, captured_at: frame.captured_at, motion: &motion };
         let report = self.faces.look(models, &look, now);
         Some((report, frame.jpeg().ok().cloned()))
@@ -270,12 +280,14 @@ impl Watch {
 
     fn news(&self, decision: &Decision) -> FaceNews {
         let person = decision.person.as_ref();
+        // Who has left is in no picture; what is told is that nobody is there now.
+        let has_left = decision.kind == Kind::Left;
         FaceNews {
             event_type: decision.kind.word(),
             person: person.map(|person| (person.slug.to_string(), person.name.to_string())),
             record: decision.record(),
-            captured_at: decision.captured_at,
-            jpeg: self.best.get(&decision.track).cloned(),
+            captured_at: if has_left { Instant::now() } else { decision.captured_at },
+            jpeg: self.best.get(&decision.track).filter(|_| !has_left).cloned(),
         }
     }
 

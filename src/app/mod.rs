@@ -65,7 +65,10 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(4);
 /// A running appliance.
 pub struct App {
     runtime: Runtime,
-    crew: Crew,
+    /// Threads that end with the cameras.
+    watchers: Crew,
+    /// Threads that end when nobody has anything to say any more.
+    core: Crew,
     cameras: Shutdown,
     links: Shutdown,
     broker_stop: Shutdown,
@@ -131,11 +134,12 @@ impl App {
     /// Blocks until a signal asks to stop or a thread has failed; true if it was a failure.
     #[must_use]
     pub fn wait(&self) -> bool {
-        let failed = self.crew.failure();
+        let (watchers, core) = (self.watchers.failure(), self.core.failure());
         self.runtime.block_on(async {
             tokio::select! {
                 () = address::stop_signal() => false,
-                () = failed.triggered() => true,
+                () = watchers.triggered() => true,
+                () = core.triggered() => true,
             }
         })
     }
@@ -152,10 +156,22 @@ impl App {
     #[must_use]
     pub fn stop(self) -> bool {
         let deadline = Instant::now() + STOP_LIMIT;
-        let Self { runtime, mut crew, cameras, links, broker_stop, broker, mqtt, front, run_dir, .. } = self;
+        let Self {
+            runtime,
+            mut watchers,
+            mut core,
+            cameras,
+            links,
+            broker_stop,
+            broker,
+            mqtt,
+            front,
+            run_dir,
+            ..
+        } = self;
         health::notify(&[sd_notify::NotifyState::Stopping]);
         cameras.trigger();
-        let mut clean = crew.join(deadline.min(Instant::now() + Duration::from_secs(3)));
+        let mut clean = watchers.join(Instant::now() + Duration::from_secs(3));
         links.trigger();
         runtime.block_on(async {
             clean &= tokio::time::timeout(FAREWELL_LIMIT, mqtt).await.is_ok();
@@ -165,7 +181,7 @@ impl App {
                 clean &= tokio::time::timeout(Duration::from_secs(2), broker.stop()).await.is_ok();
             }
         });
-        clean &= crew.join(deadline);
+        clean &= core.join(deadline);
         runtime.shutdown_timeout(deadline.saturating_duration_since(Instant::now()));
         drop(run_dir);
         clean
@@ -222,7 +238,7 @@ impl Workshop {
             None => None,
         };
         let facts = self.facts(config, broker.as_ref());
-        let mut crew = Crew::new();
+        let (mut crew, mut core) = (Crew::new(), Crew::new());
         let (inbox, requests) = Inbox::new();
         let outbox = Outbox::new();
         let hubs: BTreeMap<String, Arc<Hub>> =
@@ -246,9 +262,9 @@ impl Workshop {
         for (number, setup) in setups.into_iter().enumerate() {
             start_camera(&mut crew, &mut executor, number, setup, &hubs, &inbox, &cameras);
         }
-        crew.spawn("store", move || executor::keep(state_file, &saved));
+        core.spawn("store", move || executor::keep(state_file, &saved));
         let stop = links.clone();
-        crew.spawn("appliance", move || executor.run(appliance, &requests, &stop));
+        core.spawn("appliance", move || executor.run(appliance, &requests, &stop));
 
         let parts = mqtt::Parts {
             settings,
@@ -279,7 +295,21 @@ impl Workshop {
         let health = health::Health { hubs, inbox, outbox, started: now.instant };
         let stop = cameras.clone();
         crew.spawn("health", move || health.run(&stop));
-        Ok(App { runtime, crew, cameras, links, broker_stop, broker, mqtt, front, state, run_dir, facts })
+        let watchers = crew;
+        Ok(App {
+            runtime,
+            watchers,
+            core,
+            cameras,
+            links,
+            broker_stop,
+            broker,
+            mqtt,
+            front,
+            state,
+            run_dir,
+            facts,
+        })
     }
 
     fn broker_settings(&self, settings: &crate::config::Broker) -> broker::Settings {

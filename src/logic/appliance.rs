@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
@@ -22,6 +23,8 @@ use super::state::{CameraState, MotionDetail, Person, Settings, State, Status};
 pub const RECENT_EVENTS: usize = 50;
 /// A person out of view this long is no longer present: long enough to turn away from the camera, short enough for a light.
 const PRESENCE_HOLD: Duration = Duration::from_secs(10);
+/// How often the time of the last face is renewed while it stays in view.
+const LAST_FACE_EVERY: Duration = Duration::from_secs(10);
 
 /// A camera as the configuration describes it.
 #[derive(Clone, Debug, Default)]
@@ -234,7 +237,10 @@ impl Appliance {
         let Some(change) = sighting.change else {
             // Faces are worth looking for where it moves now.
             let boxes = moving(camera).filter(|boxes| !boxes.is_empty());
-            return boxes.map(|boxes| Effect::Faces(id.into(), FacesOrder::Moving(Some(boxes)))).into_iter().collect();
+            return boxes
+                .map(|boxes| Effect::Faces(id.into(), FacesOrder::Moving(Some(boxes))))
+                .into_iter()
+                .collect();
         };
         let mut detail = Map::new();
         let (event_type, title) = match change {
@@ -242,7 +248,7 @@ impl Appliance {
                 camera.motion = true;
                 camera.motion_detail.reason = None;
                 detail.insert("area_pct".into(), json!(camera.motion_detail.area_pct));
-                detail.insert("boxes".into(), json!(sighting.boxes));
+                detail.insert("boxes".into(), json!(camera.motion_detail.box_list()));
                 ("start", format!("Motion at {name}"))
             }
             MotionChange::Ended { lasted } => {
@@ -268,7 +274,11 @@ impl Appliance {
             return Vec::new();
         }
         let name = camera.name.clone();
-        if sighting.any {
+        // Retained and written by every broker that persists: a few times a minute are enough.
+        let told_lately = |at: Timestamp| {
+            now.wall.duration_since(at) < SignedDuration::try_from(LAST_FACE_EVERY).unwrap_or_default()
+        };
+        if sighting.any && !camera.last_face_at.is_some_and(told_lately) {
             camera.last_face_at = Some(now.wall);
         }
         for (slug, name) in sighting.known {

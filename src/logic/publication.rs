@@ -82,7 +82,7 @@ fn motion_details(camera: &CameraState) -> Value {
     json!({
         "v": SCHEMA_VERSION,
         "area_pct": motion.area_pct,
-        "boxes": motion.boxes.iter().map(|rect| [rect.x, rect.y, rect.w, rect.h]).collect::<Vec<_>>(),
+        "boxes": motion.box_list(),
         "reason": motion.reason,
     })
 }

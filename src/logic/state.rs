@@ -154,6 +154,15 @@ pub struct MotionDetail {
     pub reason: Option<&'static str>,
 }
 
+impl MotionDetail {
+    /// The boxes as payloads have them: `[x, y, width, height]` in thousandths.
+    #[must_use]
+    pub fn box_list(&self) -> Vec<[f64; 4]> {
+        let round = |value: f32| (f64::from(value) * 1000.0).round() / 1000.0;
+        self.boxes.iter().map(|rect| [rect.x, rect.y, rect.w, rect.h].map(round)).collect()
+    }
+}
+
 /// Values that are set while it runs. Units and ranges stand in [`super::entities::CAMERA`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {

@@ -353,6 +353,10 @@ impl<'a> Session<'a> {
         let payload = event.payload(sent_at, with_picture.then_some(&self.parts.topics));
         let topic = self.parts.topics.entity(&event.camera, key);
         self.send(topic, Bytes::from(payload.to_string()), QoS::AtLeastOnce, false).await;
+        // Unknown and unsure wait on purpose, so they say nothing about our speed.
+        if matches!(event.event_type, "unknown" | "unsure") {
+            return;
+        }
         let latency_ms = event.age_ms(sent_at);
         // Only a figure: it may be lost when the appliance is busy.
         let _ = self.parts.inbox.send(Input::EventSent { camera: event.camera.clone(), latency_ms }, None);
