@@ -16,9 +16,10 @@ use rumqttd::{RouterConfig, Strategy};
 
 use super::message::router_topic;
 
-/// Bytes of one log segment. A session's log is two of these, and the last message may overshoot.
+/// Bytes of one log segment. A session's log is four of these, and the last message of each may overshoot. It bounds
+/// how far a slow client may fall behind; sessions that got the same message share its bytes.
 const SEGMENT_BYTES: usize = 1 << 20;
-const SEGMENTS: usize = 2;
+const SEGMENTS: usize = 4;
 /// Messages that the router puts before a session at once. More would only pin memory for stalled sessions.
 const OUTGOING_MESSAGES: u64 = 100;
 

@@ -22,6 +22,8 @@ pub(super) struct Session {
     pub(super) outlet: Outlet,
     /// What is still to be sent or acknowledged.
     pub(super) outbox: Outbox,
+    /// The number that the next message from the router should have.
+    pub(super) expected: u64,
     /// Packet ids of QoS 2 messages received and not yet released.
     pub(super) unreleased: HashSet<u16>,
     /// Last, so that the router has freed the slot before another session may take it.
@@ -73,6 +75,9 @@ struct Parked {
     will: Option<(Instant, Message)>,
 }
 
+/// The right to a client id, and the session and the will that waited under it.
+pub(super) type Claimed = (Claim, Option<(Session, Option<Message>)>);
+
 /// No session could be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoSession {
@@ -92,8 +97,9 @@ impl Sessions {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Claims `key` for a new connection, ending an older one, and returns the parked session if there is one.
-    pub(super) async fn claim(self: &Arc<Self>, key: &str) -> Result<(Claim, Option<Session>), NoSession> {
+    /// Claims `key` for a new connection, ending an older one, and returns the parked session if there is one, with
+    /// the will that still waits.
+    pub(super) async fn claim(self: &Arc<Self>, key: &str) -> Result<Claimed, NoSession> {
         let deadline = tokio::time::Instant::now() + TAKEOVER_PATIENCE;
         loop {
             let mut over = match self.try_claim(key) {
@@ -107,7 +113,7 @@ impl Sessions {
         }
     }
 
-    fn try_claim(self: &Arc<Self>, key: &str) -> Result<(Claim, Option<Session>), watch::Receiver<()>> {
+    fn try_claim(self: &Arc<Self>, key: &str) -> Result<Claimed, watch::Receiver<()>> {
         let mut places = self.lock();
         if let Some(Place::Busy { kick, over }) = places.get(key) {
             kick.notify_one();
@@ -118,7 +124,9 @@ impl Sessions {
         let old = places.insert(key.to_owned(), Place::Busy { kick: kick.clone(), over });
         let claim = Claim { sessions: self.clone(), key: key.to_owned(), kick, _over: over_tx };
         match old {
-            Some(Place::Parked(parked)) => Ok((claim, Some(parked.session))),
+            Some(Place::Parked(parked)) => {
+                Ok((claim, Some((parked.session, parked.will.map(|(_due, will)| will)))))
+            }
             Some(Place::Busy { .. }) | None => Ok((claim, None)),
         }
     }
@@ -139,7 +147,7 @@ impl Sessions {
         let router = self.router.clone();
         let built = tokio::task::spawn_blocking(move || router.session(slot)).await;
         let outlet = built.ok().and_then(Result::ok).ok_or(NoSession::Full)?;
-        Ok(Session { outlet, outbox: Outbox::new(), unreleased: HashSet::new(), seat })
+        Ok(Session { outlet, outbox: Outbox::new(), expected: 0, unreleased: HashSet::new(), seat })
     }
 
     fn evict(&self) {
