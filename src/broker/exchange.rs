@@ -9,10 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use rumqttd::local::LinkError;
-
 use super::Limits;
-use super::link::{Inlet, Router};
+use super::link::{Inlet, Router, RouterGone};
 use super::message::{Message, Stamp};
 use super::retained::Retained;
 use super::topic;
@@ -82,7 +80,7 @@ pub(super) struct Census {
 
 impl Exchange {
     /// An exchange with `seats` places for sessions.
-    pub(super) fn new(router: &Router, seats: usize, limits: Limits) -> Result<Exchange, LinkError> {
+    pub(super) fn new(router: &Router, seats: usize, limits: Limits) -> Result<Exchange, RouterGone> {
         let inner = Inner {
             inlet: router.publisher()?,
             seats: std::iter::repeat_with(|| None).take(seats).collect(),

@@ -238,14 +238,11 @@ impl Gate {
     async fn session(&self, guest: &Guest) -> Result<(Claim, Session, bool), NoSession> {
         let (claim, parked) = self.sessions.claim(&guest.key).await?;
         let kept = match parked {
-            Some((session, _its_client_came_back)) if !guest.greeting.clean => Some(session),
-            Some((session, will)) => {
-                // The old session ends here, and with it the delay of its will.
-                if let Some(will) = will {
-                    self.exchange.publish(&will, session.slot(), Instant::now());
-                }
+            Some(parked) if guest.greeting.clean => {
+                self.sessions.end(parked, Instant::now());
                 None
             }
+            Some(parked) => Some(parked.session),
             None => None,
         };
         let resumed = kept.is_some();

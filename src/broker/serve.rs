@@ -14,7 +14,7 @@ use super::acl::{self, Role};
 use super::exchange::{SendRetained, Subscription};
 use super::gate::Gate;
 use super::message::Message;
-use super::outbox::Resend;
+use super::outbox::Flight;
 use super::sessions::Session;
 use super::topic::{self, FilterFault};
 use super::wire::{self, Ack, Inbound, Reason, Version};
@@ -120,10 +120,10 @@ impl Visit<'_> {
 
     /// Repeats what an earlier connection left unacknowledged.
     fn resend(&mut self) {
-        for again in self.session.outbox.resend() {
-            match again {
-                Resend::Publish(id, message) => self.put(&message, Some(id), true),
-                Resend::Release(id) => wire::put_ack(self.version, Ack::Release, id, 0, &mut self.output),
+        for Flight { id, message } in self.session.outbox.resend() {
+            match message {
+                Some(message) => self.put(&message, Some(id), true),
+                None => wire::put_ack(self.version, Ack::Release, id, 0, &mut self.output),
             }
         }
     }

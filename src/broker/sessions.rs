@@ -66,17 +66,19 @@ enum Place {
     /// A connection drives the session: `kick` asks it to end, `over` closes when it has.
     Busy { kick: Arc<Notify>, over: watch::Receiver<()> },
     /// Nobody is connected.
-    Parked(Parked),
+    Parked(Box<Parked>),
 }
 
-struct Parked {
-    session: Session,
+/// A session whose client is away.
+pub(super) struct Parked {
+    pub(super) session: Session,
     until: Instant,
+    /// A will that waits, and when it is due.
     will: Option<(Instant, Message)>,
 }
 
-/// The right to a client id, and the session and the will that waited under it.
-pub(super) type Claimed = (Claim, Option<(Session, Option<Message>)>);
+/// The right to a client id, and the session that waited under it.
+pub(super) type Claimed = (Claim, Option<Box<Parked>>);
 
 /// No session could be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +99,7 @@ impl Sessions {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Claims `key` for a new connection, ending an older one, and returns the parked session if there is one, with
-    /// the will that still waits.
+    /// Claims `key` for a new connection, ending an older one, and returns the parked session if there is one.
     pub(super) async fn claim(self: &Arc<Self>, key: &str) -> Result<Claimed, NoSession> {
         let deadline = tokio::time::Instant::now() + TAKEOVER_PATIENCE;
         loop {
@@ -124,9 +125,7 @@ impl Sessions {
         let old = places.insert(key.to_owned(), Place::Busy { kick: kick.clone(), over });
         let claim = Claim { sessions: self.clone(), key: key.to_owned(), kick, _over: over_tx };
         match old {
-            Some(Place::Parked(parked)) => {
-                Ok((claim, Some((parked.session, parked.will.map(|(_due, will)| will)))))
-            }
+            Some(Place::Parked(parked)) => Ok((claim, Some(parked))),
             Some(Place::Busy { .. }) | None => Ok((claim, None)),
         }
     }
@@ -148,6 +147,14 @@ impl Sessions {
         let built = tokio::task::spawn_blocking(move || router.session(slot)).await;
         let outlet = built.ok().and_then(Result::ok).ok_or(NoSession::Full)?;
         Ok(Session { outlet, outbox: Outbox::new(), expected: 0, unreleased: HashSet::new(), seat })
+    }
+
+    /// Ends a session that waited for its client.
+    pub(super) fn end(&self, parked: Box<Parked>, now: Instant) {
+        // A will that still waits fires at the latest when its session ends.
+        if let Some((_, will)) = &parked.will {
+            self.exchange.publish(will, parked.session.slot(), now);
+        }
     }
 
     fn evict(&self) {
@@ -197,13 +204,6 @@ impl Sessions {
             }
         }
     }
-
-    /// A will that still waits fires at the latest when its session ends.
-    fn end(&self, parked: Parked, now: Instant) {
-        if let Some((_, will)) = parked.will {
-            self.exchange.publish(&will, parked.session.slot(), now);
-        }
-    }
 }
 
 /// The right of one connection to a client id, given up on drop.
@@ -223,7 +223,7 @@ impl Claim {
     /// Keeps the session for the next connection, until `until`; `will` is to be sent when due unless that comes first.
     pub(super) fn park(self, session: Session, until: Instant, will: Option<(Instant, Message)>) {
         self.sessions.exchange.set_online(session.slot(), false);
-        let parked = Place::Parked(Parked { session, until, will });
+        let parked = Place::Parked(Box::new(Parked { session, until, will }));
         self.sessions.lock().insert(self.key.clone(), parked);
     }
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::kit::{Hello, Kit, PATIENCE, Raw, Running, packet, text};
+use crate::kit::{APPLIANCE, Hello, Kit, PATIENCE, Raw, Running, packet, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_client_ids_connect_twice() {
@@ -16,6 +16,17 @@ async fn odd_client_ids_connect_twice() {
             assert!(second.ping().await.is_empty());
         }
     }
+    kit.assert_alive().await;
+    kit.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_over_the_connection_of_another_user() {
+    let kit = Kit::new().await;
+    let mut appliance = kit.client_as(APPLIANCE, 5, "doorward").await;
+    let mut thief = kit.client(5, "doorward").await;
+    assert!(appliance.ping().await.is_empty());
+    assert!(thief.ping().await.is_empty());
     kit.assert_alive().await;
     kit.broker.stop().await;
 }
