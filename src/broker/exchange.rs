@@ -9,11 +9,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use rumqttd::local::LinkError;
-
 use super::Limits;
-use super::link::{Inlet, Router};
-use super::message::Message;
+use super::link::{Inlet, Router, RouterGone};
+use super::message::{Message, Stamp};
 use super::retained::Retained;
 use super::topic;
 
@@ -63,6 +61,8 @@ struct Inner {
 /// The subscriptions of one session.
 struct Seat {
     generation: u64,
+    /// Messages sent to it so far.
+    sent: u64,
     online: bool,
     exact: HashMap<String, Subscription>,
     wild: HashMap<String, Subscription>,
@@ -80,7 +80,7 @@ pub(super) struct Census {
 
 impl Exchange {
     /// An exchange with `seats` places for sessions.
-    pub(super) fn new(router: &Router, seats: usize, limits: Limits) -> Result<Exchange, LinkError> {
+    pub(super) fn new(router: &Router, seats: usize, limits: Limits) -> Result<Exchange, RouterGone> {
         let inner = Inner {
             inlet: router.publisher()?,
             seats: std::iter::repeat_with(|| None).take(seats).collect(),
@@ -104,7 +104,7 @@ impl Exchange {
         inner.generation += 1;
         let generation = inner.generation;
         inner.seats[slot] =
-            Some(Seat { generation, online: true, exact: HashMap::new(), wild: HashMap::new() });
+            Some(Seat { generation, sent: 0, online: true, exact: HashMap::new(), wild: HashMap::new() });
         Some((slot, generation))
     }
 
@@ -180,10 +180,12 @@ impl Exchange {
                 *not_retained += 1;
             }
         }
-        for (slot, seat) in seats.iter().enumerate() {
+        for (slot, seat) in seats.iter_mut().enumerate() {
             let Some(seat) = seat else { continue };
             let Some(copy) = seat.copy_of(message, slot == from) else { continue };
-            if inlet.send(copy.pack(slot, seat.generation)).is_err() && !*router_failed {
+            let stamp = Stamp { generation: seat.generation, number: seat.sent };
+            seat.sent += 1;
+            if inlet.send(copy.pack(slot, stamp)).is_err() && !*router_failed {
                 *router_failed = true;
                 tracing::error!("the MQTT broker's router has died; restart Doorward");
             }

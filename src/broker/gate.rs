@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::Limits;
@@ -53,6 +53,7 @@ pub(super) struct Counters {
     pub(super) refused_logins: Gauge,
     pub(super) denied: Gauge,
     pub(super) undeliverable: Gauge,
+    pub(super) lost: Gauge,
     pub(super) accept_errors: Gauge,
 }
 
@@ -92,35 +93,30 @@ struct Guest {
     assigned_id: Option<String>,
 }
 
-/// Attends to one connection until it is over. `hall` bounds the connections that have not logged in yet.
+/// Attends to one connection until it is over. `shown_out` ends when the connection has to make room for a newer one,
+/// which can only happen before it has logged in.
 pub(super) async fn attend(
     gate: Arc<Gate>,
     mut socket: TcpStream,
     from: SocketAddr,
-    hall: OwnedSemaphorePermit,
+    shown_out: oneshot::Receiver<()>,
 ) {
     let mut input = BytesMut::new();
-    let frame = tokio::select! {
-        frame = timeout(gate.limits.connect_time, first_frame(&gate, &mut socket, &mut input, from)) => frame,
+    let entered = tokio::select! {
+        entered = gate.receive(&mut socket, &mut input, from) => entered,
+        _ = shown_out => return,
         () = gate.halt.triggered() => return,
     };
-    let Ok(Some(frame)) = frame else { return };
-    let guest = match gate.admit(frame, from) {
-        Ok(guest) => guest,
-        Err((refusal, version)) => return refuse(&mut socket, refusal, version).await,
-    };
-    let version = guest.greeting.version;
-    let Some(_seat) = gate.seat(&guest) else {
-        return refuse(&mut socket, Refusal::Busy, Some(version)).await;
-    };
-    drop(hall);
+    let Some((guest, _seat)) = entered else { return };
     match gate.session(&guest).await {
         Ok((claim, session, resumed)) => {
             gate.counters.connections.add(1);
             let _counted = Counted(&gate.counters.connections);
             gate.entertain(socket, input, guest, claim, session, resumed).await;
         }
-        Err(NoSession::Full | NoSession::Stuck) => refuse(&mut socket, Refusal::Busy, Some(version)).await,
+        Err(NoSession::Full | NoSession::Stuck) => {
+            refuse(&mut socket, Refusal::Busy, Some(guest.greeting.version)).await;
+        }
     }
 }
 
@@ -174,6 +170,26 @@ async fn linger(socket: &mut TcpStream) {
 }
 
 impl Gate {
+    /// Reads the first packet and lets its sender in, or says why not.
+    async fn receive(
+        &self,
+        socket: &mut TcpStream,
+        input: &mut BytesMut,
+        from: SocketAddr,
+    ) -> Option<(Guest, Option<OwnedSemaphorePermit>)> {
+        let frame =
+            timeout(self.limits.connect_time, first_frame(self, socket, input, from)).await.ok()??;
+        let (refusal, version) = match self.admit(frame, from) {
+            Ok(guest) => match self.seat(&guest) {
+                Some(seat) => return Some((guest, seat)),
+                None => (Refusal::Busy, Some(guest.greeting.version)),
+            },
+            Err(refused) => refused,
+        };
+        refuse(socket, refusal, version).await;
+        None
+    }
+
     /// Checks the CONNECT: version, login, will.
     fn admit(&self, frame: BytesMut, from: SocketAddr) -> Result<Guest, (Refusal, Option<Version>)> {
         let greeting = connect::read(frame)?;
@@ -221,7 +237,14 @@ impl Gate {
     /// The client's session, and whether it is an older one that goes on.
     async fn session(&self, guest: &Guest) -> Result<(Claim, Session, bool), NoSession> {
         let (claim, parked) = self.sessions.claim(&guest.key).await?;
-        let kept = parked.filter(|_| !guest.greeting.clean);
+        let kept = match parked {
+            Some(parked) if guest.greeting.clean => {
+                self.sessions.end(parked, Instant::now());
+                None
+            }
+            Some(parked) => Some(parked.session),
+            None => None,
+        };
         let resumed = kept.is_some();
         let session = match kept {
             Some(session) => session,

@@ -16,13 +16,24 @@ use rumqttd::{RouterConfig, Strategy};
 
 use super::message::router_topic;
 
-/// Bytes of one log segment. A session's log is two of these, and the last message may overshoot.
+/// Bytes of one log segment. A session's log is four of these, and the last message of each may overshoot. It bounds
+/// how far a slow client may fall behind; sessions that got the same message share its bytes.
 const SEGMENT_BYTES: usize = 1 << 20;
-const SEGMENTS: usize = 2;
+const SEGMENTS: usize = 4;
 /// Messages that the router puts before a session at once. More would only pin memory for stalled sessions.
 const OUTGOING_MESSAGES: u64 = 100;
 
-type Connect = dyn Fn(&str) -> Result<(LinkTx, LinkRx), LinkError> + Send + Sync;
+type Connect = dyn Fn(&str) -> Result<(LinkTx, LinkRx), RouterGone> + Send + Sync;
+
+/// The router's thread has died, or refused a session because it has no room for one more.
+#[derive(Debug)]
+pub(super) struct RouterGone;
+
+impl From<LinkError> for RouterGone {
+    fn from(_: LinkError) -> RouterGone {
+        RouterGone
+    }
+}
 
 /// A running router.
 pub(super) struct Router {
@@ -51,13 +62,13 @@ impl Router {
     }
 
     /// The one link that publishes. Blocks until the router answers.
-    pub(super) fn publisher(&self) -> Result<Inlet, LinkError> {
+    pub(super) fn publisher(&self) -> Result<Inlet, RouterGone> {
         let (tx, rx) = (self.connect)("publisher")?;
         Ok(Inlet { tx, _rx: rx })
     }
 
     /// The link of the session in `slot`, subscribed to the session's own topic. Blocks until the router answers.
-    pub(super) fn session(&self, slot: usize) -> Result<Outlet, LinkError> {
+    pub(super) fn session(&self, slot: usize) -> Result<Outlet, RouterGone> {
         let (mut tx, rx) = (self.connect)(&router_topic(slot))?;
         tx.subscribe(router_topic(slot))?;
         Ok(Outlet { tx, rx })
@@ -72,8 +83,9 @@ pub(super) struct Inlet {
 
 impl Inlet {
     /// Hands one packet to the router. An error means that the router is dead.
-    pub(super) fn send(&mut self, packet: Packet) -> Result<(), LinkError> {
-        at_once(self.tx.send(packet)).map(|_| ())
+    pub(super) fn send(&mut self, packet: Packet) -> Result<(), RouterGone> {
+        at_once(self.tx.send(packet))?;
+        Ok(())
     }
 }
 
@@ -85,7 +97,7 @@ pub(super) struct Outlet {
 
 impl Outlet {
     /// The next packet for the session. Loses nothing when dropped while waiting.
-    pub(super) async fn next(&mut self) -> Result<Packet, LinkError> {
+    pub(super) async fn next(&mut self) -> Result<Packet, RouterGone> {
         loop {
             let Some(notification) = self.rx.next().await? else { continue };
             match Option::<Packet>::from(notification) {

@@ -44,11 +44,11 @@ impl Message {
     /// The packet that carries this message to the session in `slot`.
     ///
     /// The router sees only the session's own topic, QoS 0 and no retain flag; the real values travel in one more
-    /// user property, which [`Message::unpack`] takes off again. `generation` tells apart two sessions that used the
-    /// same slot one after the other.
-    pub(super) fn pack(mut self, slot: usize, generation: u64) -> Packet {
+    /// user property, which [`Message::unpack`] takes off again.
+    pub(super) fn pack(mut self, slot: usize, stamp: Stamp) -> Packet {
         use std::fmt::Write as _;
-        let mut label = format!("{generation} {} {}", self.qos, u8::from(self.retain));
+        let Stamp { generation, number } = stamp;
+        let mut label = format!("{generation} {number} {} {}", self.qos, u8::from(self.retain));
         for id in self.properties.subscription_identifiers.drain(..) {
             let _ = write!(label, " {id}");
         }
@@ -57,17 +57,28 @@ impl Message {
         Packet::Publish(publish, Some(self.properties))
     }
 
-    /// The message and generation that [`Message::pack`] packed; none for anything else.
-    pub(super) fn unpack(packet: Packet) -> Option<(Message, u64)> {
+    /// The message and stamp that [`Message::pack`] packed; none for anything else.
+    pub(super) fn unpack(packet: Packet) -> Option<(Message, Stamp)> {
         let Packet::Publish(publish, Some(mut properties)) = packet else { return None };
         let (topic, label) = properties.user_properties.pop()?;
         let mut parts = label.split(' ');
         let generation = parts.next()?.parse().ok()?;
+        let number = parts.next()?.parse().ok()?;
         let qos = parts.next()?.parse().ok()?;
         let retain = parts.next()? == "1";
         properties.subscription_identifiers = parts.filter_map(|id| id.parse().ok()).collect();
-        Some((Message { topic, payload: publish.payload, qos, retain, properties }, generation))
+        let message = Message { topic, payload: publish.payload, qos, retain, properties };
+        Some((message, Stamp { generation, number }))
     }
+}
+
+/// Whom a packet in the router is for, and its place in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// Tells apart two sessions that used the same slot one after the other.
+    pub(super) generation: u64,
+    /// Counts the messages of a session from 0; a gap is what the router's log dropped because the client was slow.
+    pub(super) number: u64,
 }
 
 /// The one router topic of a session; also its client id in the router. Plain ASCII, whatever the client is called.
@@ -85,7 +96,8 @@ mod tests {
         message.properties.user_properties.push(("k".into(), "v".into()));
         message.properties.subscription_identifiers = vec![1, 268_435_455];
         message.properties.response_topic = Some("r".into());
-        let packet = message.clone().pack(7, 99);
+        let stamp = Stamp { generation: 99, number: 3 };
+        let packet = message.clone().pack(7, stamp);
         match &packet {
             Packet::Publish(publish, Some(properties)) => {
                 assert_eq!(publish.topic.as_ref(), b"s7");
@@ -93,6 +105,6 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(Message::unpack(packet), Some((message, 99)));
+        assert_eq!(Message::unpack(packet), Some((message, stamp)));
     }
 }

@@ -4,7 +4,7 @@
 //! can stop it for ever in several ways. The gate owns everything that a client can touch: sockets, time limits,
 //! logins, rights, sessions, subscriptions, retained messages, QoS and wills. The router carries messages to sessions.
 //!
-//! In reading order: [`gate`](self) lets clients in (`connect`, `login`, `acl`), `serve` is one client (`wire`,
+//! In reading order: `gate` lets clients in (`connect`, `login`, `acl`), `serve` is one client (`wire`,
 //! `outbox`), `sessions` outlive connections, `exchange` joins publishers and subscribers (`topic`, `retained`,
 //! `message`), `link` is the router. Not here: our own MQTT client.
 
@@ -22,13 +22,14 @@ mod sessions;
 mod topic;
 mod wire;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
@@ -81,7 +82,7 @@ pub struct User {
 pub struct Limits {
     /// Clients connected at once, besides the appliance.
     pub connections: usize,
-    /// Connections at once that have not logged in yet.
+    /// Connections at once that have not logged in yet; one more ends the oldest of them.
     pub unknown_connections: usize,
     /// Bytes of a packet after CONNECT, header and topic included.
     pub packet_bytes: usize,
@@ -143,6 +144,8 @@ pub struct Stats {
     pub not_retained: u64,
     /// Messages dropped because they are larger than their subscriber accepts.
     pub undeliverable: u64,
+    /// Messages dropped because their subscriber was too slow or away too long.
+    pub lost: u64,
     /// Failed accepts since the start.
     pub accept_errors: u64,
     /// The router's thread has died: no message is delivered any more and the process should be restarted.
@@ -253,6 +256,7 @@ impl Broker {
             denied_publishes: counters.denied.get(),
             not_retained: census.not_retained,
             undeliverable: counters.undeliverable.get(),
+            lost: counters.lost.get(),
             accept_errors: counters.accept_errors.get(),
             router_failed: census.router_failed,
         }
@@ -267,7 +271,7 @@ impl Broker {
 }
 
 async fn accept(listener: TcpListener, gate: Arc<Gate>, shutdown: Shutdown) {
-    let hall = Arc::new(Semaphore::new(gate.limits.unknown_connections));
+    let mut hall = Hall::new(gate.limits.unknown_connections);
     let mut visits = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -275,11 +279,8 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>, shutdown: Shutdown) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, from)) => {
-                    // Without room the socket is closed at once: those inside have five seconds to log in.
-                    if let Ok(place) = hall.clone().try_acquire_owned() {
-                        prepare(&socket);
-                        visits.spawn(gate::attend(gate.clone(), socket, from, place));
-                    }
+                    prepare(&socket);
+                    visits.spawn(gate::attend(gate.clone(), socket, from, hall.enter()));
                 }
                 Err(error) => {
                     gate.counters.accept_errors.add(1);
@@ -302,6 +303,32 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>, shutdown: Shutdown) {
     let ended = async { while visits.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_TIME, ended).await.is_err() {
         visits.shutdown().await;
+    }
+}
+
+/// The connections that have not logged in yet, oldest first.
+///
+/// When it is full the oldest has to go: a client that means well logs in within milliseconds, so silent connections
+/// shut out nobody.
+struct Hall {
+    room: usize,
+    waiting: VecDeque<oneshot::Sender<()>>,
+}
+
+impl Hall {
+    fn new(room: usize) -> Hall {
+        Hall { room, waiting: VecDeque::new() }
+    }
+
+    /// A place for a newcomer; what is returned ends when it must go, and is to be dropped once it has logged in.
+    fn enter(&mut self) -> oneshot::Receiver<()> {
+        self.waiting.retain(|place| !place.is_closed());
+        if self.waiting.len() >= self.room {
+            self.waiting.pop_front();
+        }
+        let (place, shown_out) = oneshot::channel();
+        self.waiting.push_back(place);
+        shown_out
     }
 }
 

@@ -17,25 +17,13 @@ pub(super) struct Outbox {
     last_id: u16,
 }
 
-struct Flight {
-    id: u16,
-    stage: Stage,
-}
-
-enum Stage {
-    /// PUBLISH sent; PUBACK or PUBREC is due.
-    Sent(Message),
-    /// PUBREL sent; PUBCOMP is due.
-    Released,
-}
-
-/// What to send again after a reconnect (MQTT 3.1.1 and 5, section 4.4).
-#[derive(Debug, PartialEq)]
-pub(super) enum Resend {
-    /// The PUBLISH with its packet id, with the DUP flag.
-    Publish(u16, Message),
-    /// The PUBREL of this packet id.
-    Release(u16),
+/// What the client has not acknowledged.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Flight {
+    /// Its packet id.
+    pub(super) id: u16,
+    /// The PUBLISH that was sent, until its PUBACK or PUBREC; then none: PUBREL was sent, PUBCOMP is due.
+    pub(super) message: Option<Message>,
 }
 
 impl Outbox {
@@ -75,7 +63,7 @@ impl Outbox {
             return Some((None, message));
         }
         let id = self.free_id();
-        self.inflight.push_back(Flight { id, stage: Stage::Sent(message.clone()) });
+        self.inflight.push_back(Flight { id, message: Some(message.clone()) });
         Some((Some(id), message))
     }
 
@@ -96,16 +84,12 @@ impl Outbox {
     /// A PUBREC came. True: answer with PUBREL; false: the id is unknown.
     pub(super) fn received(&mut self, id: u16) -> bool {
         let flight = self.inflight.iter_mut().find(|flight| flight.id == id);
-        flight.map(|flight| flight.stage = Stage::Released).is_some()
+        flight.map(|flight| flight.message = None).is_some()
     }
 
-    /// What to repeat on a new connection of the same session, in order.
-    pub(super) fn resend(&self) -> Vec<Resend> {
-        let again = |flight: &Flight| match &flight.stage {
-            Stage::Sent(message) => Resend::Publish(flight.id, message.clone()),
-            Stage::Released => Resend::Release(flight.id),
-        };
-        self.inflight.iter().map(again).collect()
+    /// What to repeat, in order, on a new connection of the same session (MQTT 3.1.1 and 5, section 4.4).
+    pub(super) fn resend(&self) -> Vec<Flight> {
+        self.inflight.iter().cloned().collect()
     }
 }
 
@@ -134,7 +118,8 @@ mod tests {
         assert!(outbox.is_drained());
         assert!(outbox.received(2));
         assert!(!outbox.received(77));
-        assert_eq!(outbox.resend(), [Resend::Release(2), Resend::Publish(3, message(1))]);
+        let (released, sent) = (Flight { id: 2, message: None }, Flight { id: 3, message: Some(message(1)) });
+        assert_eq!(outbox.resend(), [released, sent]);
         outbox.finish(2);
         outbox.finish(3);
         assert!(outbox.resend().is_empty());

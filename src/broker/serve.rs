@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use bytes::BytesMut;
-use rumqttd::protocol::{Filter, RetainForwardRule};
+use rumqttd::protocol::{Filter, Packet, RetainForwardRule};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -14,7 +14,7 @@ use super::acl::{self, Role};
 use super::exchange::{SendRetained, Subscription};
 use super::gate::Gate;
 use super::message::Message;
-use super::outbox::Resend;
+use super::outbox::Flight;
 use super::sessions::Session;
 use super::topic::{self, FilterFault};
 use super::wire::{self, Ack, Inbound, Reason, Version};
@@ -96,11 +96,7 @@ impl Visit<'_> {
                 }
                 packet = self.session.outlet.next(), if self.session.outbox.is_drained() => {
                     let Ok(packet) = packet else { return End::Fault(Reason::Internal) };
-                    let mine = self.session.generation();
-                    // Anything else is the router's answer to our own subscription, or left over from an older session.
-                    if let Some((message, generation)) = Message::unpack(packet) && generation == mine {
-                        self.session.outbox.push(message);
-                    }
+                    self.on_delivery(packet);
                 }
                 () = std::future::ready(()), if more => {}
                 () = tokio::time::sleep_until(heard + patience.unwrap_or_default()), if patience.is_some() => {
@@ -110,12 +106,24 @@ impl Visit<'_> {
         }
     }
 
+    /// Takes a packet from the router.
+    fn on_delivery(&mut self, packet: Packet) {
+        // Anything else is the router's answer to our own subscription, or left over from an older session.
+        if let Some((message, stamp)) = Message::unpack(packet)
+            && stamp.generation == self.session.generation()
+        {
+            self.gate.counters.lost.add(stamp.number.saturating_sub(self.session.expected));
+            self.session.expected = stamp.number + 1;
+            self.session.outbox.push(message);
+        }
+    }
+
     /// Repeats what an earlier connection left unacknowledged.
     fn resend(&mut self) {
-        for again in self.session.outbox.resend() {
-            match again {
-                Resend::Publish(id, message) => self.put(&message, Some(id), true),
-                Resend::Release(id) => wire::put_ack(self.version, Ack::Release, id, 0, &mut self.output),
+        for Flight { id, message } in self.session.outbox.resend() {
+            match message {
+                Some(message) => self.put(&message, Some(id), true),
+                None => wire::put_ack(self.version, Ack::Release, id, 0, &mut self.output),
             }
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Session {
     pub(super) outlet: Outlet,
     /// What is still to be sent or acknowledged.
     pub(super) outbox: Outbox,
+    /// The number that the next message from the router should have.
+    pub(super) expected: u64,
     /// Packet ids of QoS 2 messages received and not yet released.
     pub(super) unreleased: HashSet<u16>,
     /// Last, so that the router has freed the slot before another session may take it.
@@ -64,14 +66,19 @@ enum Place {
     /// A connection drives the session: `kick` asks it to end, `over` closes when it has.
     Busy { kick: Arc<Notify>, over: watch::Receiver<()> },
     /// Nobody is connected.
-    Parked(Parked),
+    Parked(Box<Parked>),
 }
 
-struct Parked {
-    session: Session,
+/// A session whose client is away.
+pub(super) struct Parked {
+    pub(super) session: Session,
     until: Instant,
+    /// A will that waits, and when it is due.
     will: Option<(Instant, Message)>,
 }
+
+/// The right to a client id, and the session that waited under it.
+pub(super) type Claimed = (Claim, Option<Box<Parked>>);
 
 /// No session could be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +100,7 @@ impl Sessions {
     }
 
     /// Claims `key` for a new connection, ending an older one, and returns the parked session if there is one.
-    pub(super) async fn claim(self: &Arc<Self>, key: &str) -> Result<(Claim, Option<Session>), NoSession> {
+    pub(super) async fn claim(self: &Arc<Self>, key: &str) -> Result<Claimed, NoSession> {
         let deadline = tokio::time::Instant::now() + TAKEOVER_PATIENCE;
         loop {
             let mut over = match self.try_claim(key) {
@@ -107,7 +114,7 @@ impl Sessions {
         }
     }
 
-    fn try_claim(self: &Arc<Self>, key: &str) -> Result<(Claim, Option<Session>), watch::Receiver<()>> {
+    fn try_claim(self: &Arc<Self>, key: &str) -> Result<Claimed, watch::Receiver<()>> {
         let mut places = self.lock();
         if let Some(Place::Busy { kick, over }) = places.get(key) {
             kick.notify_one();
@@ -118,7 +125,7 @@ impl Sessions {
         let old = places.insert(key.to_owned(), Place::Busy { kick: kick.clone(), over });
         let claim = Claim { sessions: self.clone(), key: key.to_owned(), kick, _over: over_tx };
         match old {
-            Some(Place::Parked(parked)) => Ok((claim, Some(parked.session))),
+            Some(Place::Parked(parked)) => Ok((claim, Some(parked))),
             Some(Place::Busy { .. }) | None => Ok((claim, None)),
         }
     }
@@ -139,7 +146,15 @@ impl Sessions {
         let router = self.router.clone();
         let built = tokio::task::spawn_blocking(move || router.session(slot)).await;
         let outlet = built.ok().and_then(Result::ok).ok_or(NoSession::Full)?;
-        Ok(Session { outlet, outbox: Outbox::new(), unreleased: HashSet::new(), seat })
+        Ok(Session { outlet, outbox: Outbox::new(), expected: 0, unreleased: HashSet::new(), seat })
+    }
+
+    /// Ends a session that waited for its client.
+    pub(super) fn end(&self, parked: Box<Parked>, now: Instant) {
+        // A will that still waits fires at the latest when its session ends.
+        if let Some((_, will)) = &parked.will {
+            self.exchange.publish(will, parked.session.slot(), now);
+        }
     }
 
     fn evict(&self) {
@@ -189,13 +204,6 @@ impl Sessions {
             }
         }
     }
-
-    /// A will that still waits fires at the latest when its session ends.
-    fn end(&self, parked: Parked, now: Instant) {
-        if let Some((_, will)) = parked.will {
-            self.exchange.publish(&will, parked.session.slot(), now);
-        }
-    }
 }
 
 /// The right of one connection to a client id, given up on drop.
@@ -215,7 +223,7 @@ impl Claim {
     /// Keeps the session for the next connection, until `until`; `will` is to be sent when due unless that comes first.
     pub(super) fn park(self, session: Session, until: Instant, will: Option<(Instant, Message)>) {
         self.sessions.exchange.set_online(session.slot(), false);
-        let parked = Place::Parked(Parked { session, until, will });
+        let parked = Place::Parked(Box::new(Parked { session, until, will }));
         self.sessions.lock().insert(self.key.clone(), parked);
     }
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::kit::{Hello, Kit, PATIENCE, Raw, Running, packet, text};
+use crate::kit::{APPLIANCE, Hello, Kit, PATIENCE, Raw, Running, packet, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_client_ids_connect_twice() {
@@ -16,6 +16,17 @@ async fn odd_client_ids_connect_twice() {
             assert!(second.ping().await.is_empty());
         }
     }
+    kit.assert_alive().await;
+    kit.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_over_the_connection_of_another_user() {
+    let kit = Kit::new().await;
+    let mut appliance = kit.client_as(APPLIANCE, 5, "doorward").await;
+    let mut thief = kit.client(5, "doorward").await;
+    assert!(appliance.ping().await.is_empty());
+    assert!(thief.ping().await.is_empty());
     kit.assert_alive().await;
     kit.broker.stop().await;
 }
@@ -76,6 +87,10 @@ async fn shared_subscriptions_are_refused() {
 async fn unfinished_tls_and_silence_hold_up_nobody() {
     let kit = Kit::new().await;
     let mut silent = Vec::new();
+    // More than there is room for: the oldest make room, and the three looked at below are among the newest.
+    for _ in 0..64 {
+        silent.push(Raw::open(kit.port, 4).await);
+    }
     for _ in 0..20 {
         let mut tls = Raw::open(kit.port, 4).await;
         tls.send(&[0x16, 3, 1, 2, 0, 1]).await;
@@ -86,12 +101,14 @@ async fn unfinished_tls_and_silence_hold_up_nobody() {
         silent.push(half);
     }
     kit.assert_alive().await;
+    silent[0].assert_last_word(None).await;
+    let last = silent.len() - 3;
     let mut alert = [0; 7];
-    tokio::io::AsyncReadExt::read_exact(&mut silent[0].socket, &mut alert).await.unwrap();
+    tokio::io::AsyncReadExt::read_exact(&mut silent[last].socket, &mut alert).await.unwrap();
     assert_eq!(alert, [0x15, 3, 3, 0, 2, 2, 40], "handshake_failure, fatal");
     let start = Instant::now();
-    silent[1].assert_last_word(None).await;
-    silent[2].assert_last_word(None).await;
+    silent[last + 1].assert_last_word(None).await;
+    silent[last + 2].assert_last_word(None).await;
     assert!(start.elapsed() < Duration::from_secs(15), "five seconds for a CONNECT");
     kit.broker.stop().await;
 }

@@ -141,6 +141,38 @@ async fn sessions_expire_and_make_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_was_away_too_long_for_is_dropped_and_counted() {
+    let kit = Kit::new().await;
+    let away = || Hello { clean: false, ..Hello::new("away") };
+    let mut raw = Raw::open(kit.port, 4).await;
+    raw.greet(&away()).await;
+    raw.subscribe("big", 1).await;
+    raw.send(&[0xe0, 0]).await;
+    kit.until("it left", |stats| stats.connections == 0).await;
+    let mut speaker = kit.client(4, "speaker").await;
+    for n in 0..400u32 {
+        let mut payload = vec![0; 100_000];
+        payload[..4].copy_from_slice(&n.to_be_bytes());
+        speaker.publish("big", &payload, 3).await;
+        assert_eq!(speaker.read().await.unwrap()[0], 0x40);
+    }
+    let mut raw = Raw::open(kit.port, 4).await;
+    assert_eq!(raw.greet(&away()).await, [0x20, 2, 1, 0]);
+    let (mut got, mut last) = (0u64, None);
+    while last != Some(399) {
+        let heard = raw.read().await.unwrap();
+        let number = u32::from_be_bytes(heard[11..15].try_into().unwrap());
+        assert!(last < Some(number), "in order, each once");
+        (got, last) = (got + 1, Some(number));
+        raw.send(&[0x40, 2, heard[9], heard[10]]).await;
+    }
+    let lost = kit.broker.stats().lost;
+    assert!(lost > 0, "40 MB do not fit");
+    assert_eq!(got + lost, 400);
+    kit.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retained_messages_are_capped() {
     let kit = Kit::with(Limits { retained_topics: 10, ..Limits::default() }).await;
     let mut raw = kit.client(4, "a").await;

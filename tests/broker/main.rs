@@ -2,6 +2,8 @@
 //!
 //! Needs `mosquitto_pub`, `mosquitto_sub` and a Python with paho-mqtt (named by `DOORWARD_PYTHON`); fails without.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod abuse;
 mod clients;
 mod fuzz;

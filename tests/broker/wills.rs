@@ -95,6 +95,23 @@ async fn a_delayed_will_waits_for_the_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clean_start_ends_the_delay_of_a_will() {
+    let kit = Kit::new().await;
+    let hello = Hello {
+        properties: &[0x11, 0, 0, 0, 60],
+        will_properties: &[0x18, 0, 0, 0, 60],
+        ..Hello::new("restarted")
+    };
+    let (mut listener, raw) = scene(&kit, 5, hello).await;
+    raw.reset();
+    kit.until("it is gone", |stats| stats.connections == 1).await;
+    assert_silent(&mut listener).await;
+    let _new = kit.client(5, "restarted").await;
+    assert!(listener.read().await.unwrap().ends_with(b"gone"));
+    kit.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mosquitto_leaves_its_will_when_killed() {
     let kit = Kit::new().await;
     for version in ["311", "5"] {
