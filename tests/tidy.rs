@@ -132,7 +132,8 @@ fn topics_are_rendered_in_one_place() {
     for source in sources("src").into_iter().filter(|s| s.path != "src/logic/topics.rs") {
         for (number, line) in source.code().lines().enumerate() {
             let code = line.trim_start();
-            let builds = ["}/set\"", "}/press\"", "/status\"", "homeassistant/device", "}/event/", "}/image/"];
+            let builds =
+                ["}/set\"", "}/press\"", "/status\"", "homeassistant/device", "}/event/", "}/image/"];
             if !code.starts_with("//") && builds.iter().any(|part| code.contains(part)) {
                 faults.push(format!("{}:{} {}", source.path, number + 1, code));
             }

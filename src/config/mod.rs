@@ -212,6 +212,10 @@ pub struct Faces {
     pub detector: Detector,
     /// The width in pixels that the detector looks at, 320 to 1280.
     pub detect_width: u32,
+    /// The width from which a face may be named, 32 to 400 pixels of the camera's picture.
+    pub min_size: u32,
+    /// The detector's score from which a box is taken for a face, 0.5 to 0.99.
+    pub min_score: f64,
     /// The time between two looks while something moves (1 / cadence), 50 ms to 10 s.
     pub interval: Duration,
     /// Look without motion too.
