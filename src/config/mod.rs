@@ -255,6 +255,12 @@ pub struct Camera {
 }
 
 impl Camera {
+    /// The built-in demo scene.
+    #[must_use]
+    pub fn demo() -> Self {
+        Self::automatic(Id("demo".into()), "demo")
+    }
+
     /// A camera with every other value at its default, for the case that none is configured.
     #[must_use]
     pub fn automatic(id: Id, source: &str) -> Self {
