@@ -36,26 +36,69 @@ impl From<turbojpeg::Error> for Error {
     }
 }
 
-/// Looks at the outside of a JPEG: start and end marker, size in pixels. Costs microseconds.
+/// Looks at a JPEG without decoding it: markers from start to end, size in pixels. Costs microseconds.
+///
+/// Damage that makes no stray marker can be found only by decoding.
 ///
 /// # Errors
-/// When a marker is missing or the size is absurd; padding after the end marker is fine.
+/// When a marker is missing or out of place, or the size is absurd; padding after the end marker is fine.
 pub fn check(jpeg: &[u8]) -> Result<(usize, usize), Error> {
     if !jpeg.starts_with(&[0xff, 0xd8]) {
         return Err(Error::Damaged("it does not begin with a JPEG start marker".into()));
     }
-    if !ends_well(jpeg) {
-        return Err(Error::Truncated);
-    }
+    walk(jpeg)?;
     let header = Decompressor::new()?.read_header(jpeg)?;
     checked_size(header.width, header.height)
 }
 
-/// Cameras pad their buffers, so the end marker may be followed by up to a few kilobytes of zeros or old data.
-fn ends_well(jpeg: &[u8]) -> bool {
-    const PADDING: usize = 4096;
-    let tail = &jpeg[jpeg.len().saturating_sub(PADDING)..];
-    tail.windows(2).any(|pair| pair == [0xff, 0xd9])
+/// Goes from marker to marker up to the end marker (ITU-T T.81, annex B). What follows that is the camera's padding.
+fn walk(jpeg: &[u8]) -> Result<(), Error> {
+    let mut at = 2;
+    loop {
+        let marker = match jpeg.get(at..at + 2) {
+            None => return Err(Error::Truncated),
+            Some([0xff, 0xff]) => {
+                // A fill byte.
+                at += 1;
+                continue;
+            }
+            Some([0xff, marker]) => *marker,
+            Some(_) => return Err(Error::Damaged("a marker is missing".into())),
+        };
+        match marker {
+            0xd9 => return Ok(()),
+            0x01 | 0xd0..=0xd7 => at += 2,
+            // Tables, frame headers, scans, comments and what applications add; the rest is reserved or out of place.
+            0xc0..=0xcf | 0xda..=0xdf | 0xe0..=0xef | 0xfe => {
+                let Some([high, low]) = jpeg.get(at + 2..at + 4) else { return Err(Error::Truncated) };
+                at += 2 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
+            }
+            _ => return Err(Error::Damaged(format!("it has a stray marker {marker:#04x}"))),
+        }
+        if marker == 0xda {
+            at += scan_length(jpeg.get(at..).unwrap_or_default());
+        }
+    }
+}
+
+/// Bytes up to the next marker that is not part of the scan; stuffed bytes and restart markers are.
+fn scan_length(scan: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = find_ff(&scan[at..]) {
+        at += found;
+        match scan.get(at + 1) {
+            Some(0x00 | 0xd0..=0xd7) => at += 2,
+            Some(_) | None => return at,
+        }
+    }
+    scan.len()
+}
+
+/// `contains` on short pieces is several times as quick as looking at each byte.
+fn find_ff(bytes: &[u8]) -> Option<usize> {
+    const PIECE: usize = 64;
+    let (number, piece) = bytes.chunks(PIECE).enumerate().find(|(_, piece)| piece.contains(&0xff))?;
+    piece.iter().position(|byte| *byte == 0xff).map(|at| number * PIECE + at)
 }
 
 fn checked_size(width: usize, height: usize) -> Result<(usize, usize), Error> {
@@ -115,12 +158,24 @@ pub fn encode_rgb(width: usize, height: usize, rgb: &[u8], quality: u8) -> Resul
     Ok(encoder.compress_to_vec(source)?.into())
 }
 
+/// Encodes planar 4:2:0: all of the brightness, then the blue and the red difference at half the size, JPEG's full range.
+///
+/// # Errors
+/// When the data is shorter than the size says, or a side is odd.
+pub fn encode_i420(width: usize, height: usize, planes: &[u8], quality: u8) -> Result<Bytes, Error> {
+    if !width.is_multiple_of(2) || !height.is_multiple_of(2) || planes.len() < width * height * 3 / 2 {
+        return Err(Error::Truncated);
+    }
+    let source = YuvImage { pixels: planes, width, align: 1, height, subsamp: Subsamp::Sub2x2 };
+    Ok(encoder(quality)?.compress_yuv_to_vec(source)?.into())
+}
+
 /// Encodes packed 4:2:2 (YUYV) without a detour over RGB: the planes are taken apart and compressed as they are.
 ///
 /// # Errors
 /// When the data is shorter than the size says, or the width is odd.
 pub fn encode_yuyv(width: usize, height: usize, yuyv: &[u8], quality: u8) -> Result<Bytes, Error> {
-    if width % 2 != 0 || yuyv.len() < 2 * width * height {
+    if !width.is_multiple_of(2) || yuyv.len() < 2 * width * height {
         return Err(Error::Truncated);
     }
     let pixels = width * height;
@@ -166,9 +221,35 @@ mod tests {
     }
 
     #[test]
+    fn padding_fill_bytes_thumbnails_and_several_scans_are_fine() {
+        let whole = encode_rgb(64, 48, &gradient(64, 48), 90).unwrap();
+        let inner = &whole[..];
+        let length = (inner.len() as u16 + 2).to_be_bytes();
+        let thumbnail = [&whole[..2], &[0xff, 0xff, 0xe1], &length, inner, &whole[2..]].concat();
+        let padded = [&whole[..], &[0; 9000]].concat();
+        for sound in [&thumbnail, &padded] {
+            assert_eq!(check(sound).unwrap(), (64, 48));
+        }
+        let mut encoder = encoder(90).unwrap();
+        encoder.set_progressive(true).unwrap();
+        let (pixels, format) = (gradient(64, 48), PixelFormat::RGB);
+        let image = Image { pixels: &pixels[..], width: 64, pitch: 3 * 64, height: 48, format };
+        assert_eq!(check(&encoder.compress_to_vec(image).unwrap()).unwrap(), (64, 48));
+        assert!(
+            matches!(check(&thumbnail[..inner.len() + 50]), Err(Error::Truncated)),
+            "the thumbnail's end is not the end"
+        );
+    }
+
+    #[test]
     fn damage_is_refused() {
         let whole = encode_rgb(64, 48, &gradient(64, 48), 90).unwrap();
         assert!(matches!(check(&whole[..whole.len() / 2]), Err(Error::Truncated)));
+        assert!(matches!(check(&whole[..whole.len() - 2]), Err(Error::Truncated)));
+        let mut stray = whole.to_vec();
+        let scan = stray.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        stray[scan + 20..scan + 22].copy_from_slice(&[0xff, 0x5a]);
+        assert!(matches!(check(&stray), Err(Error::Damaged(_))), "a marker in the middle of the picture");
         assert!(matches!(check(b"no picture at all"), Err(Error::Damaged(_))));
         assert!(matches!(check(&[]), Err(Error::Damaged(_))));
         let mut absurd = whole.to_vec();

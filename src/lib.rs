@@ -5,10 +5,19 @@
 
 pub mod logic;
 
+pub mod config;
+
 pub mod frame;
 pub mod hub;
 pub mod inbox;
 pub mod jpeg;
 pub mod shutdown;
 
+pub mod broker;
+pub mod camera;
 pub mod http;
+pub mod mqtt;
+pub mod store;
+pub mod vision;
+
+pub mod app;

@@ -16,7 +16,7 @@ use crate::logic::state::{CameraState, State};
 pub(super) fn state(shared: &Shared, state: &State, now: Instant) -> Value {
     let node = &state.node;
     let cameras: Vec<Value> = state.cameras.iter().map(|(id, state)| camera(id, state)).collect();
-    let people: Vec<Value> = named(state.people.iter()).collect();
+    let people: Vec<Value> = state.people.iter().map(|(slug, person)| somebody(slug, &person.name)).collect();
     json!({
         "node": {
             "version": shared.version,
@@ -33,11 +33,11 @@ pub(super) fn state(shared: &Shared, state: &State, now: Instant) -> Value {
 
 /// The newest events, newest first.
 pub(super) fn events(shared: &Shared, state: &State, now: Instant, limit: usize) -> Vec<Value> {
-    state.recent.iter().take(limit).map(|event| event.payload(now, &shared.topics)).collect()
+    state.recent.iter().take(limit).map(|event| event.payload(now, Some(&shared.topics))).collect()
 }
 
-fn named<'a>(people: impl Iterator<Item = (&'a String, &'a String)>) -> impl Iterator<Item = Value> {
-    people.map(|(slug, name)| json!({ "person": slug, "name": name }))
+fn somebody(slug: &str, name: &str) -> Value {
+    json!({ "person": slug, "name": name })
 }
 
 fn camera(id: &str, camera: &CameraState) -> Value {
@@ -66,7 +66,7 @@ fn camera(id: &str, camera: &CameraState) -> Value {
             "boxes": camera.motion_detail.boxes,
             "reason": camera.motion_detail.reason,
         },
-        "present": named(camera.present.iter()).collect::<Vec<_>>(),
+        "present": camera.present.iter().map(|(slug, name)| somebody(slug, name)).collect::<Vec<_>>(),
         "unknown_present": camera.unknown_present,
         "entities": entities,
     })

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
@@ -16,12 +17,14 @@ use super::entities::{self, CAMERA};
 use super::events::{Event, Picture, Sort};
 use super::input::{CameraNews, FaceNews, FaceSighting, Input, MotionChange, MotionSighting, Now};
 use super::problem::{Problem, quoted};
-use super::state::{CameraState, MotionDetail, Settings, State, Status};
+use super::state::{CameraState, MotionDetail, Person, Settings, State, Status};
 
 /// Events kept in memory with their pictures, over all cameras; about 5 MB at 720p.
 pub const RECENT_EVENTS: usize = 50;
 /// A person out of view this long is no longer present: long enough to turn away from the camera, short enough for a light.
 const PRESENCE_HOLD: Duration = Duration::from_secs(10);
+/// How often the time of the last face is renewed while it stays in view.
+const LAST_FACE_EVERY: Duration = Duration::from_secs(10);
 
 /// A camera as the configuration describes it.
 #[derive(Clone, Debug, Default)]
@@ -230,14 +233,22 @@ impl Appliance {
         let name = camera.name.clone();
         camera.motion_detail.area_pct = (sighting.area_pct * 10.0).round() / 10.0;
         camera.motion_detail.boxes.clone_from(&sighting.boxes);
-        let Some(change) = sighting.change else { return Vec::new() };
+        let moving = |camera: &CameraState| camera.motion.then(|| camera.motion_detail.boxes.clone());
+        let Some(change) = sighting.change else {
+            // Faces are worth looking for where it moves now.
+            let boxes = moving(camera).filter(|boxes| !boxes.is_empty());
+            return boxes
+                .map(|boxes| Effect::Faces(id.into(), FacesOrder::Moving(Some(boxes))))
+                .into_iter()
+                .collect();
+        };
         let mut detail = Map::new();
         let (event_type, title) = match change {
             MotionChange::Started => {
                 camera.motion = true;
                 camera.motion_detail.reason = None;
                 detail.insert("area_pct".into(), json!(camera.motion_detail.area_pct));
-                detail.insert("boxes".into(), json!(sighting.boxes));
+                detail.insert("boxes".into(), json!(camera.motion_detail.box_list()));
                 ("start", format!("Motion at {name}"))
             }
             MotionChange::Ended { lasted } => {
@@ -251,7 +262,7 @@ impl Appliance {
                 ("suppressed", format!("No motion at {name}: {}", reason.replace('_', " ")))
             }
         };
-        let moving = camera.motion;
+        let moving = moving(camera);
         let event = EventDraft { camera: id, sort: Sort::Motion, event_type, title, detail };
         let announce = self.announce(now, event, sighting.captured_at, sighting.jpeg);
         vec![Effect::Faces(id.into(), FacesOrder::Moving(moving)), announce]
@@ -263,7 +274,11 @@ impl Appliance {
             return Vec::new();
         }
         let name = camera.name.clone();
-        if sighting.any {
+        // Retained and written by every broker that persists: a few times a minute are enough.
+        let told_lately = |at: Timestamp| {
+            now.wall.duration_since(at) < SignedDuration::try_from(LAST_FACE_EVERY).unwrap_or_default()
+        };
+        if sighting.any && !camera.last_face_at.is_some_and(told_lately) {
             camera.last_face_at = Some(now.wall);
         }
         for (slug, name) in sighting.known {
@@ -319,8 +334,8 @@ impl Appliance {
         vec![self.announce_as(now, event_id, event, captured_at, Some(jpeg))]
     }
 
-    fn people(&mut self, people: Vec<(String, String)>) -> Vec<Effect> {
-        self.state.people = people.into_iter().collect();
+    fn people(&mut self, people: BTreeMap<String, Person>) -> Vec<Effect> {
+        self.state.people = people;
         let known = &self.state.people;
         self.last_seen.retain(|(_, slug), _| slug.is_empty() || known.contains_key(slug));
         for camera in self.state.cameras.values_mut() {
@@ -370,6 +385,7 @@ impl Appliance {
             sort,
             event_type,
             captured_at,
+            decided_at: now.instant,
             ts: now.wall_at(captured_at),
             title,
             picture: jpeg.map(Picture::new),

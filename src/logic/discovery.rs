@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::entities::{CAMERA, Category, Entity, Kind, Measure};
-use super::state::{CameraState, State};
+use super::state::{CameraState, Person, State};
 use super::topics::Topics;
 
 /// Presence that is not repeated within this many seconds is no longer believed.
@@ -84,8 +84,8 @@ impl Installation {
         for entity in CAMERA {
             components.insert(entity.component(), camera_component(entity, &object, id, topics));
         }
-        for (slug, name) in &state.people {
-            let component = person_component(&object, id, slug, name, topics);
+        for (slug, person) in &state.people {
+            let component = person_component(&object, id, slug, person, topics);
             components.insert(format!("person_{slug}"), component);
         }
         let mut device = self.device(&object, &camera.name, "Camera");
@@ -201,7 +201,7 @@ fn camera_component(entity: &Entity<CameraState>, object: &str, camera: &str, to
     if entity.names_people() {
         map.insert("expire_after".into(), json!(EXPIRE_AFTER_S));
     }
-    if entity.key == "motion" {
+    if matches!(entity.key, "motion" | "state") {
         map.insert("json_attributes_topic".into(), json!(topics.attributes(camera, entity.key)));
     }
     map.extend(details(&entity.kind));
@@ -262,9 +262,9 @@ fn sensor_details(measure: &Measure) -> Value {
     }
 }
 
-fn person_component(object: &str, camera: &str, slug: &str, name: &str, topics: &Topics) -> Value {
-    let icon = Some("mdi:account");
-    let mut map = base_component("binary_sensor", object, &format!("person_{slug}"), Some(name), icon);
+fn person_component(object: &str, camera: &str, slug: &str, person: &Person, topics: &Topics) -> Value {
+    let (id, icon) = (format!("person_{}", person.uuid), Some("mdi:account"));
+    let mut map = base_component("binary_sensor", object, &id, Some(&person.name), icon);
     map.insert("state_topic".into(), json!(topics.person(camera, slug)));
     map.insert("device_class".into(), json!("occupancy"));
     map.insert("expire_after".into(), json!(EXPIRE_AFTER_S));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::events::Event;
+use super::picture::Rect;
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -54,12 +55,12 @@ pub enum MotionOrder {
 }
 
 /// An order to a face loop.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum FacesOrder {
     /// Look while something moves, or never.
     Enabled(bool),
-    /// Whether something moves.
-    Moving(bool),
+    /// Where something moves, as fractions of the picture; `None` when nothing does any more.
+    Moving(Option<Vec<Rect>>),
     /// Likeness from which a face may be named.
     Threshold(f64),
     /// Forget every track: the camera was closed.

@@ -2,7 +2,7 @@
 //!
 //! Not here: when an event is due ([`super::appliance`]) and where it is sent.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -13,8 +13,8 @@ use super::topics::Topics;
 
 /// Version of every JSON payload.
 pub const SCHEMA_VERSION: u32 = 1;
-/// An event older than this when it is sent is history, not news: `live` is false.
-const LIVE_MS: u64 = 10_000;
+/// An event that waited longer than this to be sent is history, not news: `live` is false.
+const LIVE: Duration = Duration::from_secs(10);
 
 /// The sorts of events; also the last segment of their topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,9 @@ pub struct Event {
     pub event_type: &'static str,
     /// When the camera delivered the first frame that led to it.
     pub captured_at: Instant,
-    /// The same as wall time.
+    /// When it was decided; for faces later than the first frame by the time it took to be sure.
+    pub decided_at: Instant,
+    /// When the frame was delivered, as wall time.
     pub ts: Timestamp,
     /// What it says, in a sentence.
     pub title: String,
@@ -99,9 +101,9 @@ impl Event {
         format!("/api/events/{}/snapshot.jpg", self.id)
     }
 
-    /// The payload, as it is true at `now`; without topics for REST, where there are none.
+    /// The payload, as it is true at `now`. `topics` is given if the picture was sent over MQTT, to say where.
     #[must_use]
-    pub fn payload(&self, now: Instant, topics: &Topics) -> Value {
+    pub fn payload(&self, now: Instant, topics: Option<&Topics>) -> Value {
         let age_ms = self.age_ms(now);
         let mut payload = Map::new();
         payload.insert("v".into(), json!(SCHEMA_VERSION));
@@ -111,20 +113,30 @@ impl Event {
         payload.insert("sort".into(), json!(self.sort.word()));
         payload.insert("ts".into(), json!(timestamp(self.ts)));
         payload.insert("age_ms".into(), json!(age_ms));
-        payload.insert("live".into(), json!(age_ms < LIVE_MS));
+        let waited = now.saturating_duration_since(self.decided_at);
+        payload.insert("live".into(), json!(waited < LIVE));
         payload.insert("title".into(), json!(self.title));
         payload.insert("notify".into(), json!(true));
         payload.insert("image".into(), self.image(topics));
-        payload.insert("latency".into(), json!({ "capture_to_event_ms": age_ms }));
+        payload.insert("latency".into(), self.latency(now));
         payload.extend(self.detail.clone());
         Value::Object(payload)
     }
 
-    fn image(&self, topics: &Topics) -> Value {
+    /// From the first frame in which it could be seen: to the decision, and to this message.
+    fn latency(&self, now: Instant) -> Value {
+        let decided = self.age_ms(self.decided_at);
+        match self.sort {
+            Sort::Face => json!({ "capture_to_name_ms": decided, "capture_to_event_ms": self.age_ms(now) }),
+            Sort::Motion | Sort::Snapshot => json!({ "capture_to_event_ms": self.age_ms(now) }),
+        }
+    }
+
+    fn image(&self, topics: Option<&Topics>) -> Value {
         match &self.picture {
             None => Value::Null,
             Some(picture) => json!({
-                "topic": topics.event_image(&self.camera, &self.id),
+                "topic": topics.map(|topics| topics.event_image(&self.camera, &self.id)),
                 "path": self.picture_path(),
                 "sha256": picture.sha256,
             }),

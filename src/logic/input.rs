@@ -1,5 +1,6 @@
 //! Everything that can happen to the appliance, as plain values.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use super::command::Command;
 use super::picture::Rect;
 use super::problem::Problem;
-use super::state::{NodeState, Opened};
+use super::state::{NodeState, Opened, Person};
 
 /// The time at which something is handled, on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +72,8 @@ pub enum Input {
         /// The picture.
         jpeg: Bytes,
     },
-    /// The people that are enrolled now: slug and display name.
-    People(Vec<(String, String)>),
+    /// The people that are enrolled now, by slug.
+    People(BTreeMap<String, Person>),
     /// Fresh health figures, and viewers by camera id.
     Health(NodeState, Vec<(String, usize)>),
     /// An event went out; how long it took since the capture.

@@ -18,10 +18,19 @@ pub struct State {
     pub node: NodeState,
     /// Cameras by id (the topic segment).
     pub cameras: BTreeMap<String, CameraState>,
-    /// Display names of the enrolled people by slug.
-    pub people: BTreeMap<String, String>,
+    /// The enrolled people by slug.
+    pub people: BTreeMap<String, Person>,
     /// The newest events, newest first, at most [`super::appliance::RECENT_EVENTS`].
     pub recent: VecDeque<Arc<Event>>,
+}
+
+/// Somebody of the household.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Display name.
+    pub name: String,
+    /// Random id, made once; entities keep it when topics change.
+    pub uuid: String,
 }
 
 /// Health of the appliance.
@@ -143,6 +152,15 @@ pub struct MotionDetail {
     pub boxes: Vec<Rect>,
     /// Why motion was last held back, as the event's `reason`.
     pub reason: Option<&'static str>,
+}
+
+impl MotionDetail {
+    /// The boxes as payloads have them: `[x, y, width, height]` in thousandths.
+    #[must_use]
+    pub fn box_list(&self) -> Vec<[f64; 4]> {
+        let round = |value: f32| (f64::from(value) * 1000.0).round() / 1000.0;
+        self.boxes.iter().map(|rect| [rect.x, rect.y, rect.w, rect.h].map(round)).collect()
+    }
 }
 
 /// Values that are set while it runs. Units and ranges stand in [`super::entities::CAMERA`].

@@ -55,6 +55,12 @@ impl Topics {
         &self.base
     }
 
+    /// Home Assistant's discovery prefix, without a slash at the end.
+    #[must_use]
+    pub fn discovery(&self) -> &str {
+        &self.discovery
+    }
+
     /// Availability of the node; last will.
     #[must_use]
     pub fn status(&self) -> String {

@@ -1,0 +1,50 @@
+#!/bin/sh
+# The two commands of this repository: `./doorward.sh run` and `./doorward.sh test`.
+# Plain sh, because a machine with nothing but Rust and git has no make yet.
+# Not here: what has to be installed; see .ci/setup.
+set -eu
+
+usage() {
+    cat <<'TEXT'
+usage: ./doorward.sh run [FLAGS]       build and run the appliance; FLAGS such as --config FILE go to it
+       ./doorward.sh test [ARGS]       run all tests; ARGS go to cargo test
+       ./doorward.sh setup run|test    only install what that command needs
+Both commands first install what is missing (through apt, else they say what to install).
+TEXT
+}
+
+cd "$(dirname "$0")"
+target=${CARGO_TARGET_DIR:-target}
+# A fresh rustup is not on PATH until the next login, and Debian keeps mosquitto where only root looks.
+PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin:/usr/local/sbin:/usr/sbin
+export PATH
+
+case ${1-} in
+run)
+    shift
+    .ci/setup run
+    [ -x "$target/release/doorward" ] ||
+        echo "Building Doorward. The first time takes about ten minutes on two cores; later starts take seconds." >&2
+    cargo build --release --locked --bin doorward
+    exec "$target/release/doorward" run "$@"
+    ;;
+test)
+    shift
+    .ci/setup test
+    [ -d "$target/debug/deps" ] ||
+        echo "Building the tests. The first time takes about ten minutes on two cores." >&2
+    DOORWARD_PYTHON=$(cd "$target/venv" && pwd)/bin/python
+    export DOORWARD_PYTHON
+    exec cargo test --locked "$@"
+    ;;
+setup)
+    exec .ci/setup "${2-run}"
+    ;;
+help | --help | -h)
+    usage
+    ;;
+*)
+    usage >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,179 @@
+//! Carries out what the appliance decides: the loop around it, and the way of each effect.
+//!
+//! Not here: decisions ([`crate::logic::appliance`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::faces::FaceOrder;
+use crate::hub::Hub;
+use crate::inbox::Request;
+use crate::logic::appliance::{Appliance, settings_to_json};
+use crate::logic::effect::{CameraOrder, Effect, MotionOrder};
+use crate::logic::input::{Input, Now};
+use crate::logic::motion::Knobs;
+use crate::logic::state::State;
+use crate::mqtt::{News, Outbox};
+use crate::shutdown::Shutdown;
+use crate::store::{StateFile, Stored};
+use crate::vision::motion;
+
+/// Longest wait without a look at the stop signal.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// After a change settings wait this long for more of them: a slider sends many, and memory cards wear out.
+const SAVE_DELAY: Duration = Duration::from_millis(300);
+
+/// Where effects go.
+pub(super) struct Executor {
+    cameras: BTreeMap<String, Orders>,
+    hubs: BTreeMap<String, Arc<Hub>>,
+    outbox: Arc<Outbox>,
+    published: watch::Sender<Arc<State>>,
+    pub(super) faces: Option<Sender<FaceOrder>>,
+    pub(super) saves: Option<Sender<Stored>>,
+}
+
+struct Orders {
+    camera: Sender<CameraOrder>,
+    motion: Sender<motion::Order>,
+    knobs: Knobs,
+}
+
+impl Executor {
+    pub(super) fn new(
+        hubs: BTreeMap<String, Arc<Hub>>,
+        outbox: Arc<Outbox>,
+        published: watch::Sender<Arc<State>>,
+    ) -> Self {
+        Self { cameras: BTreeMap::new(), hubs, outbox, published, faces: None, saves: None }
+    }
+
+    pub(super) fn add_camera(
+        &mut self,
+        id: String,
+        camera: Sender<CameraOrder>,
+        motion: Sender<motion::Order>,
+        knobs: Knobs,
+    ) {
+        self.cameras.insert(id, Orders { camera, motion, knobs });
+    }
+
+    /// The body of the appliance thread. Ends with the stop signal, once the inbox is empty.
+    pub(super) fn run(mut self, mut appliance: Appliance, requests: &Receiver<Request>, stop: &Shutdown) {
+        for effect in appliance.first_effects() {
+            self.carry_out(&mut appliance, effect);
+        }
+        loop {
+            let until = appliance.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            let patience = until.map_or(PATIENCE, |until| until.min(PATIENCE));
+            match requests.recv_timeout(patience) {
+                Ok(request) => self.handle(&mut appliance, request),
+                Err(RecvTimeoutError::Timeout) if stop.is_triggered() => return,
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    if appliance.next_deadline().is_some_and(|at| at <= Instant::now()) {
+                        self.handle(&mut appliance, Request { input: Input::Tick, reply: None });
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, appliance: &mut Appliance, request: Request) {
+        let Request { input, reply } = request;
+        let now = Now { instant: Instant::now(), wall: Timestamp::now() };
+        let (outcome, effects) = match appliance.handle(now, input) {
+            Ok((answer, effects)) => (Ok(answer), effects),
+            Err(problem) => (Err(problem), Vec::new()),
+        };
+        // Readers see the new state before anybody hears of what follows from it.
+        self.published.send_replace(Arc::new(appliance.state().clone()));
+        for effect in effects {
+            self.carry_out(appliance, effect);
+        }
+        if let Some(reply) = reply {
+            reply(outcome);
+        }
+    }
+
+    /// Orders to a thread that has just ended are lost, which is what its end means.
+    fn carry_out(&mut self, appliance: &mut Appliance, effect: Effect) {
+        match effect {
+            Effect::Camera(id, order) => {
+                if let Some(orders) = self.cameras.get(&id) {
+                    let _ = orders.camera.send(order);
+                }
+            }
+            Effect::Motion(id, order) => {
+                if let Some(orders) = self.cameras.get_mut(&id) {
+                    let order = motion_order(&mut orders.knobs, order);
+                    let _ = orders.motion.send(order);
+                }
+            }
+            Effect::Faces(id, order) => {
+                if let Some(faces) = &self.faces {
+                    let _ = faces.send(FaceOrder { camera: id, order });
+                }
+            }
+            Effect::Announce(event) => self.outbox.push(News::Event(event)),
+            Effect::BlankPictures(id) => self.outbox.push(News::Blank(id)),
+            Effect::TakeSnapshot { camera, id } => self.take_snapshot(appliance, camera, id),
+            Effect::SaveSettings => self.save(appliance.state()),
+        }
+    }
+
+    fn take_snapshot(&mut self, appliance: &mut Appliance, camera: String, id: String) {
+        let frame = self.hubs.get(&camera).and_then(|hub| hub.latest()).filter(|frame| frame.live);
+        let Some((captured_at, jpeg)) =
+            frame.and_then(|frame| Some((frame.captured_at, frame.jpeg().ok()?.clone())))
+        else {
+            tracing::warn!(camera, "there was no picture for the snapshot");
+            return;
+        };
+        let input = Input::Snapshot { camera, id, captured_at, jpeg };
+        self.handle(appliance, Request { input, reply: None });
+    }
+
+    fn save(&self, state: &State) {
+        let mut stored = Stored::default();
+        for (id, camera) in &state.cameras {
+            for (key, value) in settings_to_json(camera) {
+                stored.set(id, &key, value);
+            }
+        }
+        if let Some(saves) = &self.saves {
+            let _ = saves.send(stored);
+        }
+    }
+}
+
+fn motion_order(knobs: &mut Knobs, order: MotionOrder) -> motion::Order {
+    match order {
+        MotionOrder::Enabled(on) => motion::Order::Enabled(on),
+        MotionOrder::Reset => motion::Order::Reset,
+        MotionOrder::Sensitivity { threshold, min_area } => {
+            // The table of entities has checked the ranges.
+            knobs.threshold = threshold as u8;
+            knobs.min_area = min_area as u32;
+            motion::Order::Knobs(knobs.clone())
+        }
+    }
+}
+
+/// The body of the store thread: keeps the newest settings, soon but not at every step of a slider.
+pub(super) fn keep(mut file: StateFile, saves: &Receiver<Stored>) {
+    while let Ok(mut newest) = saves.recv() {
+        let due = Instant::now() + SAVE_DELAY;
+        while let Ok(newer) = saves.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            newest = newer;
+        }
+        if let Err(error) = file.save(&newest) {
+            tracing::error!("settings are not kept: {error}");
+        }
+    }
+}

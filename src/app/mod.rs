@@ -1,0 +1,490 @@
+//! Joins the parts: builds each, starts every thread and task, stops them in order. The only spawner.
+//!
+//! | runs | owns | ends when |
+//! | --- | --- | --- |
+//! | thread `cam-<n>` | the device | told to stop; closes its hub |
+//! | thread `motion-<n>` | a motion detector | its hub is closed |
+//! | thread `faces` | face models, tracks, photos | told to stop |
+//! | thread `appliance` | the [`State`] | the stop signal, its inbox empty |
+//! | thread `store` | the state file | every sender is gone, then saved |
+//! | thread `http` and one a request | sockets | told to stop; hubs closed |
+//! | thread `health` | the figures, the watchdog | told to stop |
+//! | tasks `mqtt`, `http front`, `broker` | connections | told to stop, after the last word |
+//!
+//! Stop order: HTTP and commands are refused, cameras close (which ends motion, faces and streams), the appliance empties its
+//! inbox, the store saves, MQTT says `offline`, then the broker ends. Not here: any decision.
+
+mod address;
+mod crew;
+mod executor;
+mod faces;
+mod health;
+mod plan;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::broker::{self, Broker};
+use crate::camera;
+use crate::config::{Config, Secret};
+use crate::http;
+use crate::hub::Hub;
+use crate::inbox::Inbox;
+use crate::logic::appliance::Appliance;
+use crate::logic::discovery::Installation;
+use crate::logic::input::{CameraNews, Input, MotionChange, MotionSighting, Now};
+use crate::logic::motion::Change;
+use crate::logic::state::State;
+use crate::logic::topics::Topics;
+use crate::mqtt::{self, Outbox};
+use crate::shutdown::Shutdown;
+use crate::store::{IdentityFile, Secrets, StateFile};
+use crate::vision::motion;
+use crew::Crew;
+use executor::Executor;
+use plan::CameraSetup;
+
+pub use address::probe;
+
+/// The program's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Everything has to be over by then; a supervisor kills soon after.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
+/// How long MQTT may take for its last word.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(4);
+
+/// A running appliance.
+pub struct App {
+    runtime: Runtime,
+    /// Threads that end with the cameras.
+    watchers: Crew,
+    /// Threads that end when nobody has anything to say any more.
+    core: Crew,
+    cameras: Shutdown,
+    links: Shutdown,
+    broker_stop: Shutdown,
+    broker: Option<Broker>,
+    mqtt: tokio::task::JoinHandle<()>,
+    front: tokio::task::JoinHandle<()>,
+    state: watch::Receiver<Arc<State>>,
+    run_dir: address::RunDir,
+    facts: Facts,
+}
+
+/// What the person who starts the appliance wants to know.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Where the page is served.
+    pub http: SocketAddr,
+    /// The page's address as other machines see it.
+    pub url: String,
+    /// Opens the page and the streams.
+    pub token: Secret,
+    /// Where the embedded broker listens, if it runs.
+    pub broker: Option<SocketAddr>,
+    /// User and password for Home Assistant and for people, if the embedded broker runs.
+    pub broker_login: Option<(String, Secret)>,
+    /// Base of all topics.
+    pub base_topic: String,
+    /// Cameras: id and source.
+    pub cameras: Vec<(String, String)>,
+    /// Folder with the photos of the household.
+    pub faces: PathBuf,
+    /// Whether the secrets were made by this start.
+    pub first_run: bool,
+}
+
+impl App {
+    /// Starts everything. What cannot work (a taken port, an unwritable folder) is an error before anything runs.
+    ///
+    /// # Errors
+    /// With a sentence for the person who starts it.
+    pub fn start(config: &Config) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("net")
+            .enable_all()
+            .build()
+            .context("the network threads cannot be started")?;
+        let shop = Workshop::open(config)?;
+        shop.start(config, runtime)
+    }
+
+    /// Addresses, credentials and folders.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The newest snapshot of the state.
+    #[must_use]
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    /// Blocks until a signal asks to stop or a thread has failed; true if it was a failure.
+    #[must_use]
+    pub fn wait(&self) -> bool {
+        let (watchers, core) = (self.watchers.failure(), self.core.failure());
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = address::stop_signal() => false,
+                () = watchers.triggered() => true,
+                () = core.triggered() => true,
+            }
+        })
+    }
+
+    /// Makes a second signal end the process at once.
+    pub fn arm_second_signal(&self) {
+        self.runtime.spawn(async {
+            address::stop_signal().await;
+            std::process::exit(130);
+        });
+    }
+
+    /// Stops everything in order, within [`STOP_LIMIT`]; false if something had to be left behind.
+    #[must_use]
+    pub fn stop(self) -> bool {
+        let deadline = Instant::now() + STOP_LIMIT;
+        let Self {
+            runtime,
+            mut watchers,
+            mut core,
+            cameras,
+            links,
+            broker_stop,
+            broker,
+            mqtt,
+            front,
+            run_dir,
+            ..
+        } = self;
+        health::notify(&[sd_notify::NotifyState::Stopping]);
+        cameras.trigger();
+        let mut clean = watchers.join(Instant::now() + Duration::from_secs(3));
+        links.trigger();
+        runtime.block_on(async {
+            clean &= tokio::time::timeout(FAREWELL_LIMIT, mqtt).await.is_ok();
+            clean &= tokio::time::timeout(Duration::from_secs(1), front).await.is_ok();
+            broker_stop.trigger();
+            if let Some(broker) = broker {
+                clean &= tokio::time::timeout(Duration::from_secs(2), broker.stop()).await.is_ok();
+            }
+        });
+        clean &= core.join(deadline);
+        runtime.shutdown_timeout(deadline.saturating_duration_since(Instant::now()));
+        drop(run_dir);
+        clean
+    }
+}
+
+/// Everything that is opened before anything runs.
+struct Workshop {
+    secrets: Secrets,
+    first_run: bool,
+    identity: IdentityFile,
+    state_file: StateFile,
+    setups: Vec<CameraSetup>,
+    listener: std::net::TcpListener,
+    run_dir: address::RunDir,
+    topics: Topics,
+    mqtt_tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Workshop {
+    fn open(config: &Config) -> anyhow::Result<Self> {
+        let opened = Secrets::open(&config.data_dir)?;
+        let (mut identity, identity_warning) = IdentityFile::open(&config.data_dir)?;
+        let (state_file, stored, state_warning) = StateFile::open(&config.data_dir)?;
+        let warnings = opened.warnings.into_iter().chain(identity_warning).chain(state_warning);
+        warnings.for_each(|warning| tracing::warn!("{warning}"));
+        let setups = plan::cameras(config, &stored, &mut identity)?;
+        plan::prepare_faces(config, &setups)?;
+        let server = config.mqtt.server.as_ref();
+        let mqtt_tls = server.and_then(|server| server.tls.as_ref()).map(mqtt::client_config).transpose()?;
+        Ok(Self {
+            secrets: opened.secrets,
+            first_run: opened.created,
+            identity,
+            state_file,
+            setups,
+            listener: http::bind(config.http.bind)?,
+            run_dir: address::RunDir::new()?,
+            topics: Topics::new(
+                &config.mqtt.base_topic,
+                config.node.id.as_str(),
+                &config.mqtt.discovery_prefix,
+            ),
+            mqtt_tls,
+        })
+    }
+
+    fn start(self, config: &Config, runtime: Runtime) -> anyhow::Result<App> {
+        let (cameras, links, broker_stop) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
+        let broker = match &config.broker {
+            Some(settings) => {
+                Some(runtime.block_on(broker::start(self.broker_settings(settings), broker_stop.clone()))?)
+            }
+            None => None,
+        };
+        let facts = self.facts(config, broker.as_ref());
+        let (mut crew, mut core) = (Crew::new(), Crew::new());
+        let (inbox, requests) = Inbox::new();
+        let outbox = Outbox::new();
+        let hubs: BTreeMap<String, Arc<Hub>> =
+            self.setups.iter().map(|setup| (setup.plan.id.clone(), Hub::new())).collect();
+        let installation = self.installation(config, &facts);
+        let settings = self.mqtt_settings(config, broker.as_ref());
+        let Self { setups, identity, state_file, listener, run_dir, topics, secrets, .. } = self;
+
+        let now = Now { instant: Instant::now(), wall: Timestamp::now() };
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).context("the system gives no random numbers")?;
+        let plans = setups.iter().map(|setup| setup.plan.clone()).collect();
+        let appliance = Appliance::new(plans, now, u64::from_ne_bytes(seed));
+        let (published, state) = watch::channel(Arc::new(appliance.state().clone()));
+
+        let mut executor = Executor::new(hubs.clone(), Arc::clone(&outbox), published);
+        let (saves, saved) = mpsc::channel();
+        executor.saves = Some(saves);
+        let face_orders = faces::start(&mut crew, config, &setups, &hubs, &inbox, identity, &cameras);
+        executor.faces = Some(face_orders);
+        for (number, setup) in setups.into_iter().enumerate() {
+            start_camera(&mut crew, &mut executor, number, setup, &hubs, &inbox, &cameras);
+        }
+        core.spawn("store", move || executor::keep(state_file, &saved));
+        let stop = links.clone();
+        core.spawn("appliance", move || executor.run(appliance, &requests, &stop));
+
+        let parts = mqtt::Parts {
+            settings,
+            topics: topics.clone(),
+            installation,
+            state: state.clone(),
+            outbox: Arc::clone(&outbox),
+            hubs: hubs.clone(),
+            inbox: inbox.clone(),
+            run_dir: run_dir.path().to_owned(),
+        };
+        let mqtt = runtime.spawn(mqtt::run(parts, links.clone()));
+        let parts = http::Parts {
+            token: secrets.http_token.expose().to_owned(),
+            limits: http::Limits {
+                max_viewers: config.http.max_viewers,
+                max_connections: config.http.max_connections,
+                ..http::Limits::default()
+            },
+            run_dir: run_dir.path().to_owned(),
+            hubs: hubs.clone(),
+            state: state.clone(),
+            topics,
+            inbox: inbox.clone(),
+            version: VERSION,
+        };
+        let front = start_http(&mut crew, &runtime, parts, listener, &cameras);
+        let health = health::Health { hubs, inbox, outbox, started: now.instant };
+        let stop = cameras.clone();
+        crew.spawn("health", move || health.run(&stop));
+        let watchers = crew;
+        Ok(App {
+            runtime,
+            watchers,
+            core,
+            cameras,
+            links,
+            broker_stop,
+            broker,
+            mqtt,
+            front,
+            state,
+            run_dir,
+            facts,
+        })
+    }
+
+    fn broker_settings(&self, settings: &crate::config::Broker) -> broker::Settings {
+        let user = |name: &str, password: &Secret, role| broker::User {
+            name: name.into(),
+            password: password.expose().into(),
+            role,
+        };
+        broker::Settings {
+            bind: settings.bind,
+            users: vec![
+                user("doorward", &self.secrets.broker_doorward, broker::Role::Appliance),
+                user("homeassistant", &self.secrets.broker_homeassistant, broker::Role::Client),
+            ],
+            ours: broker::Ours {
+                base: self.topics.base().into(),
+                discovery: self.topics.discovery().into(),
+                device_prefix: "doorward_".into(),
+            },
+            limits: broker::Limits { connections: settings.max_connections, ..broker::Limits::default() },
+        }
+    }
+
+    fn facts(&self, config: &Config, broker: Option<&Broker>) -> Facts {
+        let http = self.listener.local_addr().unwrap_or(config.http.bind);
+        let login = ("homeassistant".to_owned(), self.secrets.broker_homeassistant.clone());
+        Facts {
+            http,
+            url: address::page_url(http),
+            token: self.secrets.http_token.clone(),
+            broker: broker.map(Broker::local_addr),
+            broker_login: broker.map(|_| login),
+            base_topic: self.topics.base().into(),
+            cameras: self
+                .setups
+                .iter()
+                .map(|setup| (setup.plan.id.clone(), setup.source_text.clone()))
+                .collect(),
+            faces: config.faces.folder.clone(),
+            first_run: self.first_run,
+        }
+    }
+
+    fn installation(&self, config: &Config, facts: &Facts) -> Installation {
+        Installation {
+            node_uuid: self.identity.node().simple().to_string(),
+            node_name: config.node.name.clone(),
+            camera_uuids: self
+                .setups
+                .iter()
+                .map(|setup| (setup.plan.id.clone(), setup.uuid.clone()))
+                .collect(),
+            version: VERSION.into(),
+            url: facts.url.clone(),
+        }
+    }
+
+    fn mqtt_settings(&self, config: &Config, broker: Option<&Broker>) -> mqtt::Settings {
+        let (target, login) = match (&config.mqtt.server, broker) {
+            (Some(server), _) => {
+                let login = server.login.as_ref().map(|login| {
+                    let password = login.password.as_ref().map(Secret::expose).unwrap_or_default();
+                    (login.username.clone(), password.to_owned())
+                });
+                let tls = self.mqtt_tls.clone();
+                (mqtt::Target { host: server.host.clone(), port: server.port, tls }, login)
+            }
+            (None, Some(broker)) => {
+                let address = address::reachable(broker.local_addr());
+                let login = ("doorward".to_owned(), self.secrets.broker_doorward.expose().to_owned());
+                let host = address.ip().to_string();
+                (mqtt::Target { host, port: address.port(), tls: None }, Some(login))
+            }
+            // Neither: the configuration was checked to have one, so this is never dialled with success.
+            (None, None) => (mqtt::Target { host: "127.0.0.1".into(), port: 1883, tls: None }, None),
+        };
+        mqtt::Settings {
+            target,
+            client_id: format!("doorward-{}", self.identity.node().simple()),
+            login,
+            keep_alive: config.mqtt.keep_alive,
+            discovery: config.mqtt.discovery,
+            picture_interval: config.mqtt.picture_interval,
+        }
+    }
+}
+
+/// Starts the camera thread and the motion loop of one camera.
+fn start_camera(
+    crew: &mut Crew,
+    executor: &mut Executor,
+    number: usize,
+    setup: CameraSetup,
+    hubs: &BTreeMap<String, Arc<Hub>>,
+    inbox: &Inbox,
+    stop: &Shutdown,
+) {
+    let CameraSetup { plan, spec, wish, motion, .. } = setup;
+    let hub = Arc::clone(&hubs[&plan.id]);
+    let (camera_orders, orders) = mpsc::channel();
+    let (id, tell) = (plan.id.clone(), inbox.clone());
+    let parts = camera::Parts {
+        name: plan.name.clone(),
+        spec,
+        wish,
+        private: plan.settings.privacy,
+        stall_after: camera::STALL_AFTER,
+        hub: Arc::clone(&hub),
+        orders,
+        news: Box::new(move |news| {
+            if let Some(news) = camera_news(news) {
+                tell.tell(Input::Camera { camera: id.clone(), news });
+            }
+        }),
+    };
+    let shutdown = stop.clone();
+    crew.spawn(&format!("cam-{number}"), move || camera::run(parts, &shutdown));
+
+    let (motion_orders, orders) = mpsc::channel();
+    let (id, tell) = (plan.id.clone(), inbox.clone());
+    let parts = motion::Parts {
+        hub,
+        orders,
+        knobs: motion.knobs.clone(),
+        analysis_fps: motion.analysis_fps,
+        enabled: plan.settings.motion_detection && !plan.settings.privacy,
+        tell: move |sighting| {
+            tell.tell(Input::Motion { camera: id.clone(), sighting: motion_sighting(sighting) });
+        },
+    };
+    let shutdown = stop.clone();
+    crew.spawn(&format!("motion-{number}"), move || motion::run(parts, &shutdown));
+    executor.add_camera(plan.id, camera_orders, motion_orders, motion.knobs);
+}
+
+fn camera_news(news: camera::News) -> Option<CameraNews> {
+    match news {
+        camera::News::Opened(opened) => Some(CameraNews::Opened(opened)),
+        camera::News::Lost(problem) => Some(CameraNews::Lost(problem)),
+        camera::News::Stats(stats) => Some(CameraNews::Rate(stats.fps)),
+        // The appliance has ordered it and knows.
+        camera::News::Private => None,
+    }
+}
+
+fn motion_sighting(sighting: motion::Sighting) -> MotionSighting {
+    let change = sighting.report.change.map(|change| match change {
+        Change::Started => MotionChange::Started,
+        Change::Ended { lasted } => MotionChange::Ended { lasted },
+        Change::Suppressed(reason) => MotionChange::Suppressed { reason: reason.as_str() },
+    });
+    let frame = sighting.frame.as_ref();
+    MotionSighting {
+        change,
+        area_pct: f64::from(sighting.report.area_pct),
+        boxes: sighting.report.boxes,
+        captured_at: sighting.captured_at,
+        jpeg: frame.and_then(|frame| frame.jpeg().ok().cloned()),
+    }
+}
+
+fn start_http(
+    crew: &mut Crew,
+    runtime: &Runtime,
+    parts: http::Parts,
+    listener: std::net::TcpListener,
+    stop: &Shutdown,
+) -> tokio::task::JoinHandle<()> {
+    let (front, inner) = http::new(parts);
+    let shutdown = stop.clone();
+    crew.spawn("http", move || inner.run(&shutdown));
+    let shutdown = stop.clone();
+    runtime.spawn(async move {
+        if let Err(error) = front.serve(listener, shutdown).await {
+            tracing::error!("the page cannot be served: {error}");
+        }
+    })
+}

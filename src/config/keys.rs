@@ -1,0 +1,333 @@
+//! The table of every configuration key: name, kind, range, default and description, each written once.
+//!
+//! `config/doorward.toml`, `docs/config.md`, the checks and the suggestions for misspelt names all come from here.
+//! Not here: what a value means for the program; see [`super::Config`].
+
+use super::{Id, check_source};
+
+/// One key. `*` in a path stands for a camera's id.
+pub(super) struct Key {
+    pub(super) path: &'static str,
+    pub(super) kind: Kind,
+    /// Full sentences for the annotated file and the manual.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test writes the documents"))]
+    pub(super) doc: &'static str,
+}
+
+/// What values a key takes, and its default.
+pub(super) enum Kind {
+    /// Text that passes `check`; the error says what it needs. `allowed` says the same for the manual.
+    Text {
+        default: &'static str,
+        allowed: &'static str,
+        check: fn(&str) -> Result<(), String>,
+    },
+    /// Text that is never shown.
+    Secret,
+    /// One of a few words; the first is the default.
+    Choice(&'static [&'static str]),
+    Switch(bool),
+    Integer {
+        default: i64,
+        min: i64,
+        max: i64,
+        unit: &'static str,
+    },
+    Number {
+        default: f64,
+        min: f64,
+        max: f64,
+        unit: &'static str,
+    },
+    /// A list of rectangles `[x, y, width, height]` in fractions of the picture; empty by default.
+    Rects,
+}
+
+/// A section of the file, in the file's order.
+pub(super) struct Section {
+    /// Empty for the top of the file.
+    pub(super) path: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test writes the documents"))]
+    pub(super) doc: &'static str,
+}
+
+/// The sections in the order of the annotated file.
+pub(super) const SECTIONS: &[Section] = &[
+    Section { path: "", doc: "The top of the file, before any section." },
+    Section { path: "node", doc: "Who this appliance is." },
+    Section { path: "log", doc: "What is written to the log." },
+    Section {
+        path: "mqtt",
+        doc: "The MQTT broker of your home, and what is said there. Leave `host` empty to use the embedded broker.",
+    },
+    Section { path: "broker", doc: "The embedded MQTT broker, for homes that have none." },
+    Section { path: "http", doc: "The web page, the streams and the API." },
+    Section { path: "faces", doc: "Finding and recognising faces, for all cameras." },
+    Section {
+        path: "cameras.*",
+        doc: "One section per camera; the last part of its name is the camera's id (a-z, 0-9 and _), which is part of \
+              every topic. Without any such section the first USB camera is used, or the demo scene when there is none.",
+    },
+    Section {
+        path: "cameras.*.motion",
+        doc: "How motion is found. Rectangles are `[x, y, width, height]` in fractions of the picture, 0 to 1 from the \
+              top left corner.",
+    },
+];
+
+/// Every key, in the order of the annotated file.
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key] = &[
+    key("data_dir", text("data", "a path", path),
+        "The folder for state, secrets and faces, relative to the working directory. Under systemd, \"data\" means the \
+         service's state directory."),
+
+    key("node.id", text("", "1 to 32 characters, only a-z, 0-9 and _, or empty", empty_or_id),
+        "The name of this appliance in every topic. Empty: made from the host name. Set it where the host name changes, \
+         as in a container."),
+    key("node.name", text("Doorward", "1 to 64 characters", name),
+        "The name that Home Assistant shows."),
+
+    key("log.level", text("info", "error, warn, info, debug, trace, or a filter such as info,doorward::mqtt=debug", filter),
+        "How much is logged."),
+    key("log.format", Kind::Choice(&["text", "json"]),
+        "Lines for people, or one JSON object per line for log collectors."),
+
+    key("mqtt.host", text("", "a host name or IP address, or empty", host),
+        "The external broker. Empty: the embedded broker is used."),
+    key("mqtt.port", integer(0, 0, 65_535, ""),
+        "The broker's TCP port. 0: 1883, or 8883 with TLS."),
+    key("mqtt.username", text("", "text", any),
+        "The user at the external broker. Empty: log in without a name."),
+    key("mqtt.password", Kind::Secret,
+        "The password of that user. Better keep it out of this file: use `password_file` or the environment."),
+    key("mqtt.password_file", text("", "a path, or empty", path_or_empty),
+        "A file whose first line is the password."),
+    key("mqtt.tls", Kind::Switch(false),
+        "Whether to talk TLS with the external broker."),
+    key("mqtt.ca_file", text("", "a path, or empty", path_or_empty),
+        "A PEM file with the certificate authorities to trust. Empty: those of the system."),
+    key("mqtt.client_cert_file", text("", "a path, or empty", path_or_empty),
+        "A PEM file with our own certificate, for brokers that ask for one. Needs `client_key_file`."),
+    key("mqtt.client_key_file", text("", "a path, or empty", path_or_empty),
+        "A PEM file with the private key of that certificate."),
+    key("mqtt.keep_alive", integer(30, 5, 3600, "seconds"),
+        "The broker notices a lost connection after one and a half times this long."),
+    key("mqtt.base_topic", text("doorward", "a topic without + # $ and without a slash at either end", topic),
+        "The beginning of every topic; `node.id` follows."),
+    key("mqtt.discovery", Kind::Switch(true),
+        "Whether to announce the cameras to Home Assistant."),
+    key("mqtt.discovery_prefix", text("homeassistant", "a topic without + # $ and without a slash at either end", topic),
+        "The discovery prefix that is set in Home Assistant's MQTT integration."),
+    key("mqtt.picture_interval", number(5.0, 0.5, 60.0, "seconds"),
+        "The least time between two live pictures over MQTT."),
+
+    key("broker.enabled", Kind::Choice(&["auto", "on", "off"]),
+        "Whether the embedded broker runs. auto: when `mqtt.host` is empty."),
+    key("broker.bind", text("127.0.0.1:1883", "an IP address and a port, such as 127.0.0.1:1883", address),
+        "Where the embedded broker listens. Use 0.0.0.0:1883 to let other machines in; they need the password."),
+    key("broker.max_connections", integer(100, 1, 1000, ""),
+        "How many clients may be connected at once."),
+
+    key("http.bind", text("0.0.0.0:8420", "an IP address and a port, such as 0.0.0.0:8420", address),
+        "Where the web page is served. Use 127.0.0.1:8420 to keep it on this machine."),
+    key("http.max_viewers", integer(32, 1, 1000, ""),
+        "How many live streams may be watched at once."),
+    key("http.max_connections", integer(256, 1, 10_000, ""),
+        "How many connections may be open at once, the viewers among them."),
+
+    key("faces.folder", text("", "a path, or empty", path_or_empty),
+        "The folder with one folder of photos per person, such as `faces/Alice/1.jpg`. Empty: `faces` in the data folder."),
+    key("faces.detector", Kind::Choice(&["yunet", "rustface"]),
+        "Who finds the faces: a small neural network, or the older detector of the rustface library."),
+    key("faces.detect_width", integer(640, 320, 1280, "pixels"),
+        "The width of the picture that the detector looks at. More finds smaller faces and takes longer."),
+    key("faces.cadence", number(4.0, 0.1, 20.0, "looks per second"),
+        "How often faces are looked for while something moves."),
+    key("faces.always", Kind::Switch(false),
+        "Whether to look for faces without motion too."),
+    key("faces.min_size", integer(40, 32, 400, "pixels"),
+        "The width from which a face in the camera's picture may be named. Smaller ones show too little."),
+    key("faces.min_score", number(0.7, 0.5, 0.99, "score of the detector"),
+        "How sure the detector has to be that something is a face."),
+    key("faces.unknown_grace", number(7.0, 0.0, 60.0, "seconds"),
+        "How long a face is given to be recognised before it is called unknown."),
+
+    key("cameras.*.name", text("", "up to 64 characters", name_or_empty),
+        "The name that Home Assistant shows. Empty: made from the id."),
+    key("cameras.*.source", text("v4l2", "v4l2, v4l2:/dev/v4l/by-id/…, file:…, libcamera or demo", check_source),
+        "Where pictures come from. v4l2 alone is the first USB camera."),
+    key("cameras.*.width", integer(0, 0, 7680, "pixels"),
+        "The wanted width. 0, with height 0: the camera's best up to 1280x720."),
+    key("cameras.*.height", integer(0, 0, 4320, "pixels"),
+        "The wanted height."),
+    key("cameras.*.fps", integer(15, 1, 60, "frames per second"),
+        "The wanted frame rate."),
+    key("cameras.*.area", text("", "up to 64 characters", name_or_empty),
+        "The room that Home Assistant suggests for this camera."),
+    key("cameras.*.motion_detection", Kind::Switch(true),
+        "Whether motion is looked for. This and the six keys below are first values: what you change later in Home \
+         Assistant is remembered and wins."),
+    key("cameras.*.face_recognition", Kind::Switch(true),
+        "Whether faces are looked for."),
+    key("cameras.*.mqtt_pictures", Kind::Switch(true),
+        "Whether pictures are sent over MQTT."),
+    key("cameras.*.privacy", Kind::Switch(false),
+        "Whether the camera starts switched off, with no picture anywhere."),
+    key("cameras.*.motion_threshold", integer(25, 1, 255, ""),
+        "How much a spot must change in brightness to count. Less is more sensitive."),
+    key("cameras.*.motion_min_area", integer(3000, 1, 10_000_000, "pixels"),
+        "How much of the camera's picture must change to count as motion."),
+    key("cameras.*.face_threshold", number(0.45, 0.30, 0.90, ""),
+        "How alike a face must be to be a person. More is stricter."),
+
+    key("cameras.*.motion.analysis_fps", number(5.0, 0.5, 30.0, "looks per second"),
+        "How often motion is looked for."),
+    key("cameras.*.motion.blur", integer(0, 0, 5, "pixels of the small picture"),
+        "Smooths the picture first, for noisy cameras."),
+    key("cameras.*.motion.dilate", integer(1, 0, 5, "pixels of the small picture"),
+        "Grows changed spots so that neighbours join."),
+    key("cameras.*.motion.min_duration", number(0.2, 0.0, 10.0, "seconds"),
+        "Motion that is shorter is not reported."),
+    key("cameras.*.motion.hold", number(5.0, 0.1, 600.0, "seconds"),
+        "Motion is over after this long without a change."),
+    key("cameras.*.motion.learning_time", number(60.0, 1.0, 3600.0, "seconds"),
+        "Something new that stands still this long becomes background."),
+    key("cameras.*.motion.regions", Kind::Rects,
+        "Look only in these rectangles. Empty: everywhere."),
+    key("cameras.*.motion.masks", Kind::Rects,
+        "Never look in these rectangles: a street, a tree, a television."),
+];
+
+/// First topic segments under the node that are taken, so that no camera can have them as its id.
+pub(super) const RESERVED_IDS: &[&str] =
+    &["status", "info", "health", "log", "event", "update", "request", "response", "restart"];
+
+const fn key(path: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { path, kind, doc }
+}
+
+const fn text(default: &'static str, allowed: &'static str, check: fn(&str) -> Result<(), String>) -> Kind {
+    Kind::Text { default, allowed, check }
+}
+
+const fn integer(default: i64, min: i64, max: i64, unit: &'static str) -> Kind {
+    Kind::Integer { default, min, max, unit }
+}
+
+const fn number(default: f64, min: f64, max: f64, unit: &'static str) -> Kind {
+    Kind::Number { default, min, max, unit }
+}
+
+impl Key {
+    /// The last part of the path.
+    pub(super) fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+
+    /// The path of the section that the key belongs to.
+    pub(super) fn section(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or("", |(section, _)| section)
+    }
+}
+
+/// The path with a camera's id replaced by `*`.
+pub(super) fn pattern(path: &str) -> String {
+    let mut parts: Vec<&str> = path.split('.').collect();
+    if parts.len() > 1 && parts[0] == "cameras" {
+        parts[1] = "*";
+    }
+    parts.join(".")
+}
+
+/// The key at a path, cameras' ids included.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    let wanted = pattern(path);
+    KEYS.iter().find(|key| key.path == wanted)
+}
+
+/// Whether a path is a section, or the `cameras` above the sections of the cameras.
+pub(super) fn is_section(path: &str) -> bool {
+    path == "cameras" || SECTIONS.iter().any(|section| section.path == pattern(path))
+}
+
+fn needs<T>(what: &str) -> Result<T, String> {
+    Err(format!("needs {what}"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one signature for all checks")]
+fn any(_: &str) -> Result<(), String> {
+    Ok(())
+}
+
+fn path(text: &str) -> Result<(), String> {
+    if text.is_empty() { needs("a path") } else { path_or_empty(text) }
+}
+
+fn path_or_empty(text: &str) -> Result<(), String> {
+    if text.contains('\0') { needs("a path without zero bytes") } else { Ok(()) }
+}
+
+fn empty_or_id(text: &str) -> Result<(), String> {
+    if text.is_empty() { Ok(()) } else { Id::new(text).map(drop) }
+}
+
+fn name(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() { needs("1 to 64 characters") } else { name_or_empty(text) }
+}
+
+fn name_or_empty(text: &str) -> Result<(), String> {
+    if text.chars().count() > 64 {
+        needs("at most 64 characters")
+    } else if text.chars().any(char::is_control) {
+        needs("text without line breaks and control characters")
+    } else {
+        Ok(())
+    }
+}
+
+fn host(text: &str) -> Result<(), String> {
+    if text.contains("://") {
+        return needs("only the host name; the port goes to mqtt.port, and TLS is switched on with mqtt.tls");
+    }
+    let is_ipv6 = text.parse::<std::net::Ipv6Addr>().is_ok();
+    if text.contains(':') && !is_ipv6 {
+        return needs("only the host name; the port goes to mqtt.port");
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+    if text.len() > 253 || !text.chars().all(allowed) {
+        needs("a host name or an IP address")
+    } else {
+        Ok(())
+    }
+}
+
+fn address(text: &str) -> Result<(), String> {
+    match text.parse::<std::net::SocketAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => needs("an IP address and a port, such as 127.0.0.1:1883 or 0.0.0.0:8420"),
+    }
+}
+
+fn topic(text: &str) -> Result<(), String> {
+    let fits = !text.is_empty()
+        && text.len() <= 128
+        && text.split('/').all(|level| !level.is_empty())
+        && !text.contains(['+', '#', '$'])
+        && !text.chars().any(char::is_control);
+    if fits { Ok(()) } else { needs("a topic without + # $ and without a slash at either end") }
+}
+
+/// A single word without `=` would be taken for a module's name, so that a misspelt level would silence the log.
+fn filter(text: &str) -> Result<(), String> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let levels = "error, warn, info, debug, trace or a filter such as info,doorward::mqtt=debug";
+    let is_bare = !text.contains(['=', ',', '[', ':']);
+    if text.is_empty() || (is_bare && !LEVELS.contains(&text.to_ascii_lowercase().as_str())) {
+        return needs(levels);
+    }
+    match tracing_subscriber::EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(()),
+        Err(_) => needs(levels),
+    }
+}

@@ -1,0 +1,264 @@
+//! File, environment and flags become layers of known keys with allowed values; the `config` crate lays them over
+//! each other. Each value keeps the place where it was written.
+//!
+//! Not here: the defaults, see [`super::keys`]; how values fit each other, see [`super::check`].
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use config::{Map, Source, Value, ValueKind};
+use toml::de::{DeTable, DeValue};
+
+use super::Id;
+use super::cli::Flags;
+use super::faults::Faults;
+use super::keys::{self, RESERVED_IDS};
+use super::sources::{ENV_PREFIX, Sources};
+use super::suggest;
+use super::value::{self, Written};
+use super::values::Values;
+
+/// The checked values of all layers, merged; none when the file cannot be understood at all.
+pub(super) fn merge(sources: &Sources, faults: &mut Faults) -> Option<Values> {
+    let file = match &sources.file {
+        Some(path) => of_file(path, faults)?,
+        None => Layer::default(),
+    };
+    let merged = config::Config::builder()
+        .add_source(file)
+        .add_source(of_environment(sources, faults))
+        .add_source(of_flags(&sources.flags, faults))
+        .build()
+        .expect("layers hold only known keys, which never fail to merge");
+    Some(Values::new(merged.cache))
+}
+
+/// Values by path. Every path is known to [`keys`], so it has only `a-z`, `0-9`, `_` and dots: the `config` crate would
+/// read anything else as an expression, and an index such as `a[9999999999]` as a wish for that much memory.
+#[derive(Clone, Debug, Default)]
+struct Layer(BTreeMap<String, Value>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.iter().map(|(path, value)| (path.clone(), value.clone())).collect())
+    }
+}
+
+impl Layer {
+    /// Takes a value of the environment or the command line, where no section has named the camera before.
+    fn take_text(&mut self, path: &str, text: &str, place: &str, faults: &mut Faults) {
+        if let Err(why) = camera_of(path).map_or(Ok(()), check_camera_id) {
+            faults.add(path, why, place);
+        }
+        self.take(path, &Written::Text(text), place, faults);
+    }
+
+    /// Takes one written value, or notes what is wrong with it.
+    fn take(&mut self, path: &str, written: &Written<'_>, place: &str, faults: &mut Faults) {
+        let Some(key) = keys::find(path) else {
+            let message = if path == "cameras" {
+                "each camera is a section of its own, such as [cameras.front_door]".to_owned()
+            } else if keys::is_section(path) {
+                "a section with keys, not a value".to_owned()
+            } else {
+                format!("unknown key{}", suggest::instead_of(path))
+            };
+            faults.add(path, message, place);
+            return;
+        };
+        match value::read(key, written) {
+            Ok(kind) => {
+                let value = Value::new(Some(&place.to_owned()), kind);
+                if self.0.insert(path.to_owned(), value).is_some() {
+                    faults.add(path, "set twice", place);
+                }
+            }
+            Err(refused) => faults.push(path, refused.shown, refused.message, place),
+        }
+    }
+}
+
+/// The camera's id in a path such as `cameras.porch.fps`.
+fn camera_of(path: &str) -> Option<&str> {
+    path.strip_prefix("cameras.").map(|rest| rest.split('.').next().unwrap_or(rest))
+}
+
+fn check_camera_id(id: &str) -> Result<(), String> {
+    Id::new(id).map_err(|why| format!("the camera's id {id:?} {why}"))?;
+    if RESERVED_IDS.contains(&id) {
+        return Err(format!("the camera's id {id:?} is taken by a topic; choose another"));
+    }
+    Ok(())
+}
+
+/// A configuration file is a few kilobytes; a limit keeps a wrong path (`/dev/zero`) from filling the memory.
+const MOST_FILE_BYTES: u64 = 1 << 20;
+
+fn of_file(path: &Path, faults: &mut Faults) -> Option<Layer> {
+    let place = path.display().to_string();
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        faults.add("", format!("the configuration file cannot be read: {error}"), &place);
+        return None;
+    }
+    if bytes.len() as u64 > MOST_FILE_BYTES {
+        faults.add("", "the configuration file is larger than 1 MiB; is the path right?", &place);
+        return None;
+    }
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        faults.add("", "the configuration file is not UTF-8 text", &place);
+        return None;
+    };
+    of_text(text, &place, faults)
+}
+
+/// The layer of a file's text; none when it is not TOML.
+fn of_text(text: &str, place: &str, faults: &mut Faults) -> Option<Layer> {
+    match DeTable::parse(text) {
+        Ok(table) => {
+            let mut walk = FileWalk { text, place, layer: Layer::default(), faults };
+            walk.table("", table.get_ref());
+            Some(walk.layer)
+        }
+        Err(error) => {
+            // Only the message: the error's own text quotes the line, and the line may hold a password.
+            let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
+            let message = format!("not valid TOML at line {line}, column {column}: {}", error.message());
+            faults.add("", message, &format!("{place}:{line}"));
+            None
+        }
+    }
+}
+
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
+}
+
+struct FileWalk<'a> {
+    text: &'a str,
+    place: &'a str,
+    layer: Layer,
+    faults: &'a mut Faults,
+}
+
+impl FileWalk<'_> {
+    fn table(&mut self, path: &str, table: &DeTable<'_>) {
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in entries {
+            let (line, _) = line_and_column(self.text, name.span().start);
+            let place = format!("{}:{line}", self.place);
+            match plain(name.get_ref()) {
+                Some(name) if path.is_empty() => self.entry(name, value.get_ref(), &place),
+                Some(name) => self.entry(&format!("{path}.{name}"), value.get_ref(), &place),
+                None => {
+                    let message = format!("unknown key {:?}", name.get_ref());
+                    self.faults.add(path, message, &place);
+                }
+            }
+        }
+    }
+
+    fn entry(&mut self, path: &str, value: &DeValue<'_>, place: &str) {
+        match value {
+            DeValue::Table(table) if keys::is_section(path) => {
+                if path.strip_prefix("cameras.").is_some_and(|id| !id.contains('.')) {
+                    self.camera(path, place);
+                }
+                self.table(path, table);
+            }
+            DeValue::Table(_) if keys::find(path).is_none() => {
+                self.faults.add(path, format!("unknown section{}", suggest::instead_of(path)), place);
+            }
+            value => self.layer.take(path, &Written::Toml(value), place, self.faults),
+        }
+    }
+
+    /// A camera counts even if its section is empty.
+    fn camera(&mut self, path: &str, place: &str) {
+        match check_camera_id(path.trim_start_matches("cameras.")) {
+            Ok(()) => {
+                let section = Value::new(Some(&place.to_owned()), ValueKind::Table(Map::new()));
+                self.layer.0.insert(path.to_owned(), section);
+            }
+            Err(why) => self.faults.add(path, why, place),
+        }
+    }
+}
+
+/// A name that may be part of a path.
+fn plain(name: &str) -> Option<&str> {
+    let fits = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    fits.then_some(name)
+}
+
+fn of_environment(sources: &Sources, faults: &mut Faults) -> Layer {
+    let mut layer = Layer::default();
+    let mut variables: Vec<_> = sources.env.iter().collect();
+    variables.sort();
+    for (name, text) in variables {
+        // An empty variable is how compose files and shells say "not set".
+        if text.is_empty() {
+            continue;
+        }
+        let name = name.to_string_lossy();
+        let place = format!("environment variable {name}");
+        if let Some(rest) = name.strip_prefix(ENV_PREFIX) {
+            let path = rest.to_ascii_lowercase().replace("__", ".");
+            if !path.split('.').all(|part| plain(part).is_some()) {
+                faults.add("", "unknown key", &place);
+            } else if let Some(text) = utf8(text, &path, &place, faults) {
+                layer.take_text(&path, text, &place, faults);
+            }
+        } else if let Some(rest) = name.strip_prefix("DOORWARD_").filter(|rest| rest.contains("__")) {
+            // A silent miss otherwise. Without the second pair it may be another program's, as Kubernetes' are.
+            faults.add("", format!("unknown key, did you mean {ENV_PREFIX}{rest}?"), &place);
+        }
+    }
+    layer
+}
+
+fn utf8<'a>(text: &'a OsStr, path: &str, place: &str, faults: &mut Faults) -> Option<&'a str> {
+    let text = text.to_str();
+    if text.is_none() {
+        faults.add(path, "not UTF-8 text", place);
+    }
+    text
+}
+
+fn of_flags(flags: &Flags, faults: &mut Faults) -> Layer {
+    let mut layer = Layer::default();
+    let named = [
+        ("data_dir", "flag --data-dir", flags.data_dir.as_ref().map(|path| path.as_os_str())),
+        ("http.bind", "flag --http-bind", flags.http_bind.as_ref().map(OsStr::new)),
+        ("log.level", "flag --log-level", flags.log_level.as_ref().map(OsStr::new)),
+    ];
+    for (path, place, given) in named {
+        if let Some(text) = given.and_then(|text| utf8(text, path, place, faults)) {
+            layer.take_text(path, text, place, faults);
+        }
+    }
+    for set in &flags.set {
+        match set.split_once('=') {
+            Some((path, text)) if path.split('.').all(|part| plain(part).is_some()) => {
+                layer.take_text(path, text, &format!("flag --set {path}"), faults);
+            }
+            // Not shown: it may be a password.
+            _ => faults.add("", "needs KEY=VALUE, such as mqtt.host=192.168.1.2", "flag --set"),
+        }
+    }
+    layer
+}

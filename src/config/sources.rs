@@ -1,0 +1,47 @@
+//! Where configuration comes from, gathered before anything is judged, so that tests can hand in their own.
+//!
+//! Not here: what the layers mean; see [`super::layers`].
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::cli::Flags;
+
+/// Variables with this prefix set keys.
+pub(super) const ENV_PREFIX: &str = "DOORWARD__";
+
+/// The file used when neither flag nor `DOORWARD_CONFIG` names one: the first that exists.
+const SEARCHED: [&str; 2] = ["doorward.toml", "/etc/doorward/doorward.toml"];
+
+/// Everything that [`super::load`] looks at. The default is empty: no file, no variable, no flag.
+/// No `Debug`: passwords are among the variables.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The file to read; it must exist.
+    pub file: Option<PathBuf>,
+    /// The environment; only names that begin with `DOORWARD_` matter, and `STATE_DIRECTORY`.
+    pub env: Vec<(OsString, OsString)>,
+    /// The flags.
+    pub flags: Flags,
+    /// The machine's name, from which `node.id` is made.
+    pub host_name: String,
+}
+
+impl Sources {
+    /// The sources of this process with the flags that it was given.
+    #[must_use]
+    pub fn of_process(flags: Flags) -> Self {
+        let named = flags.config.clone().or_else(|| {
+            let path = std::env::var_os("DOORWARD_CONFIG").filter(|path| !path.is_empty())?;
+            Some(PathBuf::from(path))
+        });
+        let file = named.or_else(|| SEARCHED.iter().map(PathBuf::from).find(|path| exists(path)));
+        let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Self { file, env: std::env::vars_os().collect(), flags, host_name: host_name.trim().to_owned() }
+    }
+}
+
+/// A file that is there but may not be looked at counts as there: its fault shall be reported, not passed over.
+fn exists(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
+}

@@ -1,0 +1,155 @@
+//! The people of the household as templates, and who a face is most like.
+//!
+//! Not here: photographs and folders (see `vision::enrol`), and decisions over several frames (see `track`).
+
+use std::sync::Arc;
+
+use super::face::{EMBEDDING_LENGTH, Embedding, cosine};
+
+/// Who somebody is: shared text, cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonId {
+    /// For topics, files and addresses: `[a-z0-9_]`, not empty, unique in a gallery.
+    pub slug: Arc<str>,
+    /// For people, as the folder is called.
+    pub name: Arc<str>,
+}
+
+/// One person with the mean of their photographs.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Who it is.
+    pub id: PersonId,
+    /// Photographs that count.
+    pub n_photos: usize,
+    template: [f32; EMBEDDING_LENGTH],
+}
+
+impl Person {
+    /// A person from the embeddings of their photographs; `None` without any, or when they cancel each other out.
+    ///
+    /// The template is the mean of the directions, normalised again: with three photographs it names 99 % of a household's faces
+    /// and no stranger, in the simulation from which the thresholds come.
+    pub fn from_photos(id: PersonId, photos: &[Embedding]) -> Option<Person> {
+        let mut sum = [0.0; EMBEDDING_LENGTH];
+        for photo in photos {
+            sum.iter_mut().zip(&photo.vector).for_each(|(sum, v)| *sum += v);
+        }
+        let template = Embedding::from_raw(&sum)?.vector;
+        Some(Person { id, n_photos: photos.len(), template })
+    }
+
+    /// Cosine of the template with another's, or with one photograph.
+    pub fn likeness(&self, vector: &[f32; EMBEDDING_LENGTH]) -> f32 {
+        cosine(&self.template, vector)
+    }
+
+    /// The template, of unit length.
+    pub fn template(&self) -> &[f32; EMBEDDING_LENGTH] {
+        &self.template
+    }
+}
+
+/// How much a face is like one person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Likeness {
+    /// The person.
+    pub person: PersonId,
+    /// Cosine, -1 to 1.
+    pub score: f32,
+}
+
+/// The two people a face is most like.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Match {
+    /// The most likely person; `None` in an empty gallery.
+    pub best: Option<Likeness>,
+    /// The second; `None` with fewer than two people.
+    pub second: Option<Likeness>,
+}
+
+impl Match {
+    /// Score of the best, or -1 in an empty gallery: as unlike as can be.
+    pub fn score(&self) -> f32 {
+        self.best.as_ref().map_or(-1.0, |best| best.score)
+    }
+
+    /// By how much the best is better than the second; `None` when there is no second.
+    pub fn margin(&self) -> Option<f32> {
+        Some(self.best.as_ref()?.score - self.second.as_ref()?.score)
+    }
+}
+
+/// Everybody who is enrolled. Never changed: a new photograph makes a new gallery.
+#[derive(Clone, Debug, Default)]
+pub struct Gallery {
+    people: Vec<Person>,
+}
+
+impl Gallery {
+    /// A gallery of these people, whose slugs differ.
+    pub fn new(people: Vec<Person>) -> Gallery {
+        Gallery { people }
+    }
+
+    /// Everybody, in the order given.
+    pub fn people(&self) -> &[Person] {
+        &self.people
+    }
+
+    /// Who the face is most like.
+    pub fn find(&self, embedding: &Embedding) -> Match {
+        let mut found = Match::default();
+        for person in &self.people {
+            let score = person.likeness(&embedding.vector);
+            let likeness = || Some(Likeness { person: person.id.clone(), score });
+            if score > found.score() {
+                found.second = found.best.take();
+                found.best = likeness();
+            } else if found.second.as_ref().is_none_or(|second| score > second.score) {
+                found.second = likeness();
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(slug: &str) -> PersonId {
+        PersonId { slug: slug.into(), name: slug.to_uppercase().into() }
+    }
+
+    fn direction(parts: &[(usize, f32)]) -> Embedding {
+        let mut raw = [0.0; EMBEDDING_LENGTH];
+        parts.iter().for_each(|(i, v)| raw[*i] = *v);
+        Embedding::from_raw(&raw).unwrap()
+    }
+
+    #[test]
+    fn best_second_and_margin() {
+        let person = |slug: &str, axis| Person::from_photos(id(slug), &[direction(&[(axis, 1.0)])]).unwrap();
+        let gallery = Gallery::new(vec![person("alice", 0), person("bob", 1), person("carol", 2)]);
+        let found = gallery.find(&direction(&[(0, 0.3), (1, 0.8), (2, 0.52)]));
+        assert_eq!(found.best.as_ref().unwrap().person, id("bob"));
+        assert_eq!(found.second.as_ref().unwrap().person, id("carol"));
+        assert!((found.margin().unwrap() - 0.28).abs() < 0.01);
+        let nobody = Gallery::default().find(&direction(&[(0, 1.0)]));
+        assert_eq!((nobody.best.is_none(), nobody.margin(), nobody.score()), (true, None, -1.0));
+        let alone = Gallery::new(vec![person("alice", 0)]).find(&direction(&[(1, 1.0)]));
+        assert_eq!((alone.score(), alone.margin()), (0.0, None));
+    }
+
+    #[test]
+    fn a_template_is_the_mean_of_its_photos() {
+        let photos = [direction(&[(0, 1.0)]), direction(&[(1, 5.0)])];
+        let person = Person::from_photos(id("alice"), &photos).unwrap();
+        assert!((person.likeness(&photos[0].vector) - person.likeness(&photos[1].vector)).abs() < 1e-6);
+        assert!((cosine(person.template(), person.template()) - 1.0).abs() < 1e-5);
+        assert!(Person::from_photos(id("alice"), &[]).is_none());
+        let opposite = [direction(&[(0, 1.0)]), direction(&[(0, -1.0)])];
+        assert!(Person::from_photos(id("alice"), &opposite).is_none());
+    }
+}

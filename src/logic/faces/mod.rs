@@ -1,0 +1,22 @@
+//! Whose face it is: from detections and embeddings to decisions about people.
+//!
+//! `face` is the vocabulary; `quality` says what a face is good for; `gallery` whom it is like; `verdict` what several looks say
+//! together; `track` and `tracker` follow faces over frames and tell each decision once.
+//!
+//! Not here: pixels and networks (see `vision::model`), and what the appliance does with a decision.
+
+pub mod decision;
+mod face;
+pub mod gallery;
+pub mod quality;
+mod slug;
+mod telling;
+mod track;
+pub mod tracker;
+pub mod verdict;
+
+pub use decision::{Decision, Kind, Rule};
+pub use face::{EMBEDDING_LENGTH, Embedding, Face, PixelRect, cosine};
+pub use gallery::{Gallery, PersonId};
+pub use slug::slug;
+pub use tracker::Tracker;

@@ -1,0 +1,114 @@
+//! What the topics say, as a function of the state: the table rendered into messages.
+//!
+//! Not here: sending only what changed, and events; see [`crate::mqtt`].
+
+use serde_json::{Value, json};
+
+use super::entities::{CAMERA, on_off};
+use super::events::{SCHEMA_VERSION, timestamp};
+use super::state::{CameraState, NodeState, State};
+use super::topics::Topics;
+
+/// One message that holds until the next on its topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Full topic.
+    pub topic: String,
+    /// Text or JSON.
+    pub payload: String,
+    /// How it is kept.
+    pub sort: Sort,
+}
+
+/// How a message is kept and repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Retained: state that names nobody.
+    State,
+    /// Retained, but sent at most once a second: details that change with every frame.
+    Details,
+    /// Names people: never retained, repeated so that it does not expire.
+    Presence,
+}
+
+impl Sort {
+    /// Whether the broker shall keep it.
+    #[must_use]
+    pub fn is_retained(self) -> bool {
+        match self {
+            Self::State | Self::Details => true,
+            Self::Presence => false,
+        }
+    }
+}
+
+/// Every state message of the appliance; availability of the cameras first.
+#[must_use]
+pub fn messages(state: &State, topics: &Topics) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for (id, camera) in &state.cameras {
+        let online = if camera.status.is_online() { "online" } else { "offline" };
+        messages.push(Message { topic: topics.camera_status(id), payload: online.into(), sort: Sort::State });
+        messages.extend(camera_messages(id, camera, state, topics));
+    }
+    messages
+}
+
+fn camera_messages(id: &str, camera: &CameraState, state: &State, topics: &Topics) -> Vec<Message> {
+    let mut messages: Vec<Message> = CAMERA
+        .iter()
+        .filter_map(|entity| {
+            let sort = if entity.names_people() { Sort::Presence } else { Sort::State };
+            Some(Message { topic: topics.entity(id, entity.key), payload: entity.state(camera)?, sort })
+        })
+        .collect();
+    messages.extend(state.people.keys().map(|slug| Message {
+        topic: topics.person(id, slug),
+        payload: on_off(camera.present.contains_key(slug)).into(),
+        sort: Sort::Presence,
+    }));
+    for (key, details) in [("motion", motion_details(camera)), ("state", state_details(camera))] {
+        messages.push(Message {
+            topic: topics.attributes(id, key),
+            payload: details.to_string(),
+            sort: Sort::Details,
+        });
+    }
+    messages
+}
+
+fn motion_details(camera: &CameraState) -> Value {
+    let motion = &camera.motion_detail;
+    json!({
+        "v": SCHEMA_VERSION,
+        "area_pct": motion.area_pct,
+        "boxes": motion.box_list(),
+        "reason": motion.reason,
+    })
+}
+
+fn state_details(camera: &CameraState) -> Value {
+    let problem = camera.status.problem();
+    json!({
+        "v": SCHEMA_VERSION,
+        "since": timestamp(camera.since),
+        "reason": problem.map(|problem| problem.code()),
+        "advice": problem.map(|problem| problem.advice()),
+        "width": camera.opened.as_ref().map(|opened| opened.width),
+        "height": camera.opened.as_ref().map(|opened| opened.height),
+        "format": camera.opened.as_ref().map(|opened| &opened.format),
+    })
+}
+
+/// The payload of the node's `health` topic.
+#[must_use]
+pub fn health(node: &NodeState, at: jiff::Timestamp, reconnects: u64, dropped: u64) -> Value {
+    json!({
+        "v": SCHEMA_VERSION,
+        "ts": timestamp(at),
+        "uptime_s": node.uptime_s,
+        "rss_mb": node.rss_mb,
+        "cpu_pct": node.cpu_pct,
+        "mqtt": { "reconnects": reconnects, "dropped": dropped },
+    })
+}

@@ -1,0 +1,428 @@
+//! One connected session: what is published when, in which order.
+//!
+//! Order that others rely on: availability, then discovery, then states; for an event its picture, then presence, then the event.
+//! Not here: reading commands ([`super::commands`]), live pictures ([`super::pictures`]).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rumqttc::v5::AsyncClient;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Filter, Publish, PublishProperties};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::commands;
+use super::outbox::News;
+use super::pictures::Pictures;
+use super::{Declined, Parts};
+use crate::logic::discovery::steps;
+use crate::logic::entities::CAMERA;
+use crate::logic::events::{Event, SCHEMA_VERSION, Sort, timestamp};
+use crate::logic::input::Input;
+use crate::logic::publication::{self, Message};
+use crate::shutdown::Shutdown;
+
+/// Pulse of everything that is due by time.
+const TICK: Duration = Duration::from_millis(100);
+/// After the subscription's answer retained documents come at once; this much silence means that was all.
+const DOCUMENTS_QUIET: Duration = Duration::from_millis(300);
+/// Home Assistant ignores a document that meets a pending one of the same device.
+const DOCUMENT_PAUSE: Duration = Duration::from_secs(2);
+/// Presence expires after 90 s in Home Assistant; three repetitions in that time.
+const PRESENCE_EVERY: Duration = Duration::from_secs(30);
+const HEALTH_EVERY: Duration = Duration::from_secs(60);
+const DETAILS_EVERY: Duration = Duration::from_secs(1);
+/// Home Assistant needs a moment after its birth message until its subscriptions stand: this long, and up to this much more.
+const BIRTH_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
+/// An event that could not be sent for this long is history, and nobody shall act on it.
+const STALE: Duration = Duration::from_secs(30);
+/// The last pictures are sent again to a Home Assistant that starts within this time.
+const PICTURES_KEPT: Duration = Duration::from_secs(600);
+
+pub(super) struct Session<'a> {
+    pub(super) parts: &'a mut Parts,
+    client: AsyncClient,
+    /// Largest packet that the broker takes, in bytes.
+    largest: usize,
+    declined: &'a mut Declined,
+    /// What each topic says, as far as we have published.
+    said: BTreeMap<String, (String, Instant)>,
+    /// Documents of ours that the broker holds.
+    held: BTreeMap<String, Value>,
+    documents: Documents,
+    health_due: Instant,
+    birth_due: Option<Instant>,
+    pictures: Pictures,
+    pub(super) answers: mpsc::UnboundedSender<Answered>,
+    answered: mpsc::UnboundedReceiver<Answered>,
+}
+
+/// The outcome of a request, to be sent to whoever asked.
+pub(super) struct Answered {
+    pub(super) topics: Vec<String>,
+    pub(super) correlation: Option<Bytes>,
+    pub(super) body: Value,
+}
+
+/// Publishing documents: listen first, then one at a time with pauses.
+enum Documents {
+    Listening { until: Instant },
+    Ready { next_at: BTreeMap<String, Instant> },
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        parts: &'a mut Parts,
+        client: AsyncClient,
+        largest: usize,
+        declined: &'a mut Declined,
+    ) -> Self {
+        let now = Instant::now();
+        let (answers, answered) = mpsc::unbounded_channel();
+        let pictures = Pictures::new(parts.settings.picture_interval);
+        let documents = Documents::Listening { until: now + DOCUMENTS_QUIET };
+        let (said, held) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            parts,
+            client,
+            largest,
+            declined,
+            said,
+            held,
+            documents,
+            health_due: now,
+            birth_due: None,
+            pictures,
+            answers,
+            answered,
+        }
+    }
+
+    /// Talks until the stop signal; then says farewell. Losing the connection ends it from outside.
+    pub(super) async fn talk(&mut self, messages: &mut mpsc::Receiver<Publish>, shutdown: &Shutdown) {
+        self.greet().await;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let outbox = std::sync::Arc::clone(&self.parts.outbox);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.triggered() => break,
+                news = outbox.next() => self.tell(news).await,
+                Some(message) = messages.recv() => self.receive(message).await,
+                Some(answer) = self.answered.recv() => self.answer(answer).await,
+                Ok(()) = self.parts.state.changed() => self.publish_states(Instant::now()).await,
+                _ = tick.tick() => self.tick(Instant::now()).await,
+            }
+        }
+        self.farewell().await;
+    }
+
+    /// Availability stands before anything else, and cameras' with it.
+    async fn greet(&mut self) {
+        let filters = self.parts.topics.subscriptions().into_iter();
+        let filters = filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
+        // A closed queue means that the connection is gone; the caller notices by itself.
+        let _ = self.client.subscribe_many(filters).await;
+        self.retain(self.parts.topics.status(), "online").await;
+        self.publish_info().await;
+        self.publish_states(Instant::now()).await;
+    }
+
+    async fn farewell(&mut self) {
+        for id in self.parts.hubs.keys().cloned().collect::<Vec<_>>() {
+            self.retain(self.parts.topics.camera_status(&id), "offline").await;
+        }
+        self.retain(self.parts.topics.status(), "offline").await;
+        let _ = self.client.disconnect().await;
+    }
+
+    async fn publish_info(&mut self) {
+        let installation = &self.parts.installation;
+        let info = json!({
+            "v": SCHEMA_VERSION,
+            "ts": timestamp(Timestamp::now()),
+            "version": installation.version,
+            "uuid": installation.node_uuid,
+            "schema": SCHEMA_VERSION,
+            "urls": [installation.url],
+            "cameras": self.parts.hubs.keys().collect::<Vec<_>>(),
+        });
+        self.retain(self.parts.topics.info(), &info.to_string()).await;
+    }
+
+    async fn tick(&mut self, now: Instant) {
+        self.publish_states(now).await;
+        self.publish_documents(now).await;
+        if now >= self.health_due {
+            self.health_due = now + HEALTH_EVERY;
+            self.publish_health().await;
+        }
+        if self.birth_due.is_some_and(|due| now >= due) {
+            self.birth_due = None;
+            self.repeat_everything(now).await;
+        }
+        let due = self.pictures.due(now, &self.parts.state.borrow(), &self.parts.hubs);
+        for (camera, key, jpeg) in due {
+            let topic = self.parts.topics.entity(&camera, key);
+            self.send(topic, jpeg, QoS::AtMostOnce, false).await;
+        }
+    }
+
+    async fn publish_health(&mut self) {
+        let node = self.parts.state.borrow().node.clone();
+        let (reconnects, dropped) = (self.parts.outbox.reconnects(), self.parts.outbox.dropped());
+        let health = publication::health(&node, Timestamp::now(), reconnects, dropped);
+        self.retain(self.parts.topics.health(), &health.to_string()).await;
+    }
+
+    /// Sends what differs from what was said, and what must not expire.
+    pub(super) async fn publish_states(&mut self, now: Instant) {
+        let state = std::sync::Arc::clone(&self.parts.state.borrow_and_update());
+        for Message { topic, payload, sort } in publication::messages(&state, &self.parts.topics) {
+            let due = match (self.said.get(&topic), sort) {
+                (None, _) => true,
+                (Some((said, at)), publication::Sort::Presence) => {
+                    *said != payload || now >= *at + PRESENCE_EVERY
+                }
+                (Some((said, _)), publication::Sort::State) => *said != payload,
+                (Some((said, at)), publication::Sort::Details) => {
+                    *said != payload && now >= *at + DETAILS_EVERY
+                }
+            };
+            if due {
+                self.send(topic.clone(), Bytes::from(payload.clone()), QoS::AtLeastOnce, sort.is_retained())
+                    .await;
+                self.said.insert(topic, (payload, now));
+            }
+        }
+    }
+
+    /// Makes the state topic of an entity speak again: somebody believes a value that was refused.
+    pub(super) fn forget_said(&mut self, camera: &str, key: &str) {
+        self.said.remove(&self.parts.topics.entity(camera, key));
+    }
+
+    async fn publish_documents(&mut self, now: Instant) {
+        if !self.parts.settings.discovery {
+            return;
+        }
+        match &self.documents {
+            Documents::Listening { until } if now < *until => return,
+            Documents::Listening { .. } => self.documents = Documents::Ready { next_at: BTreeMap::new() },
+            Documents::Ready { .. } => {}
+        }
+        let state = std::sync::Arc::clone(&self.parts.state.borrow());
+        let wanted = self.parts.installation.documents(&state, &self.parts.topics);
+        self.clear_strangers(&wanted).await;
+        for document in wanted {
+            let paused = match &self.documents {
+                Documents::Ready { next_at } => next_at.get(&document.object).is_some_and(|at| now < *at),
+                Documents::Listening { .. } => true,
+            };
+            if paused || self.declined.contains(&document.object) {
+                continue;
+            }
+            // One step now; what it leads to is compared again after the pause.
+            if let Some(step) = steps(self.held.get(&document.object), &document.body).into_iter().next() {
+                self.publish_document(&document.object, Some(step), now).await;
+            }
+        }
+    }
+
+    /// Devices of this node that no longer exist: a camera that left the configuration.
+    async fn clear_strangers(&mut self, wanted: &[crate::logic::discovery::Document]) {
+        let gone: Vec<String> = self
+            .held
+            .keys()
+            .filter(|object| wanted.iter().all(|document| document.object != **object))
+            .cloned()
+            .collect();
+        for object in gone {
+            self.publish_document(&object, None, Instant::now()).await;
+        }
+    }
+
+    async fn publish_document(&mut self, object: &str, body: Option<Value>, now: Instant) {
+        let text = body.as_ref().map(Value::to_string).unwrap_or_default();
+        self.retain(self.parts.topics.document(object), &text).await;
+        match body {
+            Some(body) => drop(self.held.insert(object.into(), body)),
+            None => drop(self.held.remove(object)),
+        }
+        if let Documents::Ready { next_at } = &mut self.documents {
+            next_at.insert(object.into(), now + DOCUMENT_PAUSE);
+        }
+    }
+
+    /// A document under the discovery prefix: ours as the broker holds it, or deleted by a person.
+    pub(super) fn document_seen(&mut self, object: &str, payload: &[u8], now: Instant) {
+        if !object.starts_with(&self.parts.installation.node_object()) {
+            return;
+        }
+        if let Documents::Listening { until } = &mut self.documents {
+            *until = now + DOCUMENTS_QUIET;
+        }
+        if payload.is_empty() {
+            // Our own clearing of a camera that is gone comes back to us too; then it is no longer held.
+            if self.held.remove(object).is_some() {
+                tracing::info!("{object} was deleted in Home Assistant and stays away until it is asked for");
+                self.declined.insert(object.into());
+            }
+            return;
+        }
+        match serde_json::from_slice(payload) {
+            Ok(document) => drop(self.held.insert(object.into(), document)),
+            Err(error) => tracing::warn!(%error, object, "the broker holds a damaged document of ours"),
+        }
+    }
+
+    /// Publishes every document anew, those that were deleted too.
+    pub(super) fn republish(&mut self) {
+        self.declined.clear();
+        self.held.clear();
+        self.documents = Documents::Ready { next_at: BTreeMap::new() };
+    }
+
+    /// Home Assistant was born: everything it may have missed is due in a moment.
+    pub(super) fn born(&mut self, now: Instant) {
+        self.birth_due = Some(now + BIRTH_DELAY.0 + BIRTH_DELAY.1.mul_f32(super::random_share()));
+    }
+
+    async fn repeat_everything(&mut self, now: Instant) {
+        self.said.clear();
+        let held = std::mem::take(&mut self.held);
+        // The same documents once more: Home Assistant ignores what it knows and learns what it missed.
+        for (object, body) in held {
+            self.publish_document(&object, Some(body), now).await;
+        }
+        self.publish_states(now).await;
+        self.publish_health().await;
+        self.repeat_pictures(now).await;
+        self.pictures.restart();
+    }
+
+    async fn repeat_pictures(&mut self, now: Instant) {
+        let state = std::sync::Arc::clone(&self.parts.state.borrow());
+        for (id, camera) in state.cameras.iter().filter(|(_, camera)| camera.settings.mqtt_pictures) {
+            for (sort, key) in [(Sort::Motion, "image/motion"), (Sort::Face, "image/face")] {
+                let newest = state
+                    .recent
+                    .iter()
+                    .find(|event| event.camera == *id && event.sort == sort && event.picture.is_some());
+                let fresh = newest
+                    .filter(|event| now.saturating_duration_since(event.decided_at) < PICTURES_KEPT)
+                    .and_then(|event| event.picture.as_ref());
+                if let Some(picture) = fresh.filter(|_| !camera.settings.privacy) {
+                    let topic = self.parts.topics.entity(id, key);
+                    self.send(topic, picture.jpeg.clone(), QoS::AtLeastOnce, false).await;
+                }
+            }
+        }
+    }
+
+    async fn tell(&mut self, news: News) {
+        match news {
+            News::Event(event) => self.tell_event(&event).await,
+            News::Blank(camera) => self.pictures.blank(camera),
+        }
+    }
+
+    async fn tell_event(&mut self, event: &Event) {
+        let now = Instant::now();
+        if now.saturating_duration_since(event.decided_at) > STALE {
+            self.parts.outbox.count_drop();
+            return;
+        }
+        let state = std::sync::Arc::clone(&self.parts.state.borrow());
+        let Some(camera) = state.cameras.get(&event.camera).filter(|camera| !camera.settings.privacy) else {
+            return;
+        };
+        let with_picture = camera.settings.mqtt_pictures && self.send_picture_of(event).await;
+        self.publish_states(now).await;
+        let key = match event.sort {
+            Sort::Motion => "event/motion",
+            Sort::Face => "event/face",
+            Sort::Snapshot => return,
+        };
+        let sent_at = Instant::now();
+        let payload = event.payload(sent_at, with_picture.then_some(&self.parts.topics));
+        let topic = self.parts.topics.entity(&event.camera, key);
+        self.send(topic, Bytes::from(payload.to_string()), QoS::AtLeastOnce, false).await;
+        // Unknown and unsure wait on purpose, so they say nothing about our speed.
+        if matches!(event.event_type, "unknown" | "unsure") {
+            return;
+        }
+        let latency_ms = event.age_ms(sent_at);
+        // Only a figure: it may be lost when the appliance is busy.
+        let _ = self.parts.inbox.send(Input::EventSent { camera: event.camera.clone(), latency_ms }, None);
+    }
+
+    /// Sends the picture of an event to its own topic and to the entity that shows the last one; false if there is none.
+    async fn send_picture_of(&mut self, event: &Event) -> bool {
+        let Some(picture) = &event.picture else { return false };
+        if picture.jpeg.len() + 1024 > self.largest {
+            self.log(
+                "warn",
+                &format!("a picture of {} bytes is more than the broker takes", picture.jpeg.len()),
+            )
+            .await;
+            return false;
+        }
+        let key = match event.sort {
+            Sort::Motion => "image/motion",
+            Sort::Face => "image/face",
+            Sort::Snapshot => "image/live",
+        };
+        debug_assert!(CAMERA.iter().any(|entity| entity.key == key));
+        let own = self.parts.topics.event_image(&event.camera, &event.id);
+        self.send(own, picture.jpeg.clone(), QoS::AtLeastOnce, false).await;
+        let last = self.parts.topics.entity(&event.camera, key);
+        self.send(last, picture.jpeg.clone(), QoS::AtLeastOnce, false).await;
+        true
+    }
+
+    async fn receive(&mut self, message: Publish) {
+        commands::receive(self, message).await;
+    }
+
+    async fn answer(&mut self, answer: Answered) {
+        let body = Bytes::from(answer.body.to_string());
+        for topic in answer.topics {
+            let properties = PublishProperties {
+                correlation_data: answer.correlation.clone(),
+                content_type: Some("application/json".into()),
+                ..PublishProperties::default()
+            };
+            let qos = QoS::AtLeastOnce;
+            let _ =
+                self.client.publish_bytes_with_properties(topic, qos, false, body.clone(), properties).await;
+        }
+    }
+
+    /// Tells whoever watches the topics, and our own log.
+    pub(super) async fn log(&mut self, level: &str, message: &str) {
+        tracing::warn!("MQTT: {message}");
+        let ts = timestamp(Timestamp::now());
+        let body =
+            json!({ "v": SCHEMA_VERSION, "ts": ts, "level": level, "target": "mqtt", "message": message });
+        let topic = self.parts.topics.log();
+        self.send(topic, Bytes::from(body.to_string()), QoS::AtMostOnce, false).await;
+    }
+
+    async fn retain(&self, topic: String, text: &str) {
+        self.send(topic, Bytes::copy_from_slice(text.as_bytes()), QoS::AtLeastOnce, true).await;
+    }
+
+    async fn send(&self, topic: String, payload: Bytes, qos: QoS, retain: bool) {
+        if payload.len() + topic.len() + 64 > self.largest {
+            tracing::debug!(topic, bytes = payload.len(), "more than the broker takes");
+            return;
+        }
+        // A closed queue means that the connection is gone; the caller notices by itself.
+        let _ = self.client.publish_bytes(topic, qos, retain, payload).await;
+    }
+}

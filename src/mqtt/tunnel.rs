@@ -1,0 +1,115 @@
+//! The way to the broker: TCP, TLS if wanted, offered to the MQTT client as a private Unix socket.
+//!
+//! The client's own TLS features are not built (their dependencies hold open advisories), and dialling ourselves gives errors a
+//! person can act on, and time limits on the TCP connection. Not here: MQTT.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::net::{TcpStream, UnixListener};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+
+/// Longest wait for a broker to take the connection, and again for the TLS handshake.
+const DIAL_LIMIT: Duration = Duration::from_secs(10);
+/// A broker that acknowledges nothing for this long is gone, although the network did not say so.
+const SILENCE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Where the broker is.
+#[derive(Clone)]
+pub struct Target {
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// TLS, with the certificates to trust and to show.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Why the broker cannot be reached.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// TCP failed.
+    #[error("{0} cannot be reached: {1}")]
+    Unreachable(String, std::io::Error),
+    /// Nothing answered in time.
+    #[error("{0} does not answer within {limit} s", limit = DIAL_LIMIT.as_secs())]
+    Silent(String),
+    /// TLS failed; the text names the certificate's fault.
+    #[error("no secure connection to {0}: {1}")]
+    Tls(String, std::io::Error),
+    /// The private socket could not be made.
+    #[error("the private socket {0} cannot be made: {1}")]
+    Socket(PathBuf, std::io::Error),
+}
+
+/// An open way; dropping it closes everything.
+pub(super) struct Tunnel {
+    path: PathBuf,
+    forwarder: JoinHandle<()>,
+}
+
+impl Tunnel {
+    /// Connects to the broker, then waits for the one client at [`Tunnel::path`].
+    ///
+    /// # Errors
+    /// When the broker cannot be reached in time or is not to be trusted.
+    pub(super) async fn open(target: &Target, run_dir: &Path) -> Result<Self, Error> {
+        let stream = dial(target).await?;
+        let path = run_dir.join("mqtt.sock");
+        // Left over from the connection before.
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).map_err(|error| Error::Socket(path.clone(), error))?;
+        let forwarder = tokio::spawn(async move {
+            match target_stream(stream, listener).await {
+                Ok(()) => {}
+                Err(error) => tracing::debug!(%error, "the connection to the broker ended"),
+            }
+        });
+        Ok(Self { path, forwarder })
+    }
+
+    /// Where the client connects to.
+    #[must_use]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.forwarder.abort();
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn target_stream(mut broker: Box<dyn Stream>, listener: UnixListener) -> std::io::Result<()> {
+    let (mut client, _) = listener.accept().await?;
+    copy_bidirectional(&mut client, &mut broker).await.map(drop)
+}
+
+async fn dial(target: &Target) -> Result<Box<dyn Stream>, Error> {
+    let name = format!("{}:{}", target.host, target.port);
+    let connecting = TcpStream::connect((target.host.as_str(), target.port));
+    let tcp = tokio::time::timeout(DIAL_LIMIT, connecting)
+        .await
+        .map_err(|_| Error::Silent(name.clone()))?
+        .map_err(|error| Error::Unreachable(name.clone(), error))?;
+    let socket = SockRef::from(&tcp);
+    // Best effort: without them a dead broker is noticed later, by the keep-alive.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_user_timeout(Some(SILENCE_LIMIT));
+    let Some(tls) = &target.tls else { return Ok(Box::new(tcp)) };
+    let server = ServerName::try_from(target.host.clone())
+        .map_err(|error| Error::Tls(name.clone(), std::io::Error::other(error)))?;
+    let shaking = TlsConnector::from(Arc::clone(tls)).connect(server, tcp);
+    let secure = tokio::time::timeout(DIAL_LIMIT, shaking).await.map_err(|_| Error::Silent(name.clone()))?;
+    Ok(Box::new(secure.map_err(|error| Error::Tls(name, error))?))
+}

@@ -1,0 +1,223 @@
+//! Real folders with real photographs.
+
+use std::fs;
+
+use super::*;
+use crate::vision::model::YuNet;
+
+struct House {
+    root: tempfile::TempDir,
+    enroller: Enroller,
+    yunet: YuNet,
+    recogniser: Recogniser,
+}
+
+impl House {
+    fn new() -> House {
+        let root = tempfile::tempdir().unwrap();
+        let enroller = Enroller::new(root.path().to_owned());
+        House { root, enroller, yunet: YuNet::load(640).unwrap(), recogniser: Recogniser::load().unwrap() }
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) {
+        let path = self.root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn copy(&self, photo: &str, path: &str) {
+        self.put(path, &fs::read(source(photo)).unwrap());
+    }
+
+    fn poll(&mut self) -> Option<Update> {
+        self.enroller.poll(&mut self.yunet, &mut self.recogniser)
+    }
+}
+
+fn source(photo: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/faces").join(photo)
+}
+
+fn names(update: &Update) -> Vec<(&str, usize)> {
+    update.gallery.people().iter().map(|person| (&*person.id.name, person.n_photos)).collect()
+}
+
+fn about<'a>(remarks: &'a [Remark], path: &str) -> &'a str {
+    let found: Vec<_> = remarks.iter().filter(|remark| remark.path == path).collect();
+    let [remark] = found[..] else { panic!("{} remarks about {path}: {remarks:?}", found.len()) };
+    &remark.sentence
+}
+
+fn jpeg(picture: &image::DynamicImage) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+    bytes.into_inner()
+}
+
+#[test]
+fn a_new_a_changed_and_a_removed_photo_count_without_a_restart() {
+    let mut house = House::new();
+    assert!(names(&house.poll().unwrap()).is_empty());
+    assert!(house.poll().is_none(), "nothing changed");
+    house.copy("known/obama/1.jpg", "Barack Obama/1.jpg");
+    house.copy("single/hopper.jpg", "Grace/portrait.JPEG");
+    let update = house.poll().unwrap();
+    assert_eq!(names(&update), [("Barack Obama", 1), ("Grace", 1)]);
+    assert_eq!((update.refusals.len(), update.notes.len(), update.unfinished), (0, 0, false));
+    assert_eq!(update.gallery.people()[0].id.slug.as_ref(), "barack_obama");
+    assert!(house.poll().is_none());
+
+    house.copy("known/obama/2.jpg", "Barack Obama/2.jpg");
+    house.put("Grace/portrait.JPEG", &fs::read(source("single/collins.jpg")).unwrap());
+    let before = update.gallery.people()[1].template().to_owned();
+    let update = house.poll().unwrap();
+    assert_eq!(names(&update), [("Barack Obama", 2), ("Grace", 1)]);
+    assert!(update.gallery.people()[1].likeness(&before) < 0.4, "the photo is another one now");
+
+    fs::remove_dir_all(house.root.path().join("Grace")).unwrap();
+    assert_eq!(names(&house.poll().unwrap()), [("Barack Obama", 2)]);
+    fs::remove_dir_all(house.root.path()).unwrap();
+    assert!(names(&house.poll().unwrap()).is_empty());
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_and_the_rest_goes_on() {
+    let mut house = House::new();
+    house.copy("single/biden.jpg", "Joe/good.jpg");
+    house.copy("nonface/chelsea.png", "Joe/cat.png");
+    let portrait = image::open(source("single/hopper.jpg")).unwrap();
+    let mut two = image::RgbImage::new(1024, 600);
+    for x in [0, 512] {
+        image::imageops::replace(&mut two, &portrait.to_rgb8(), x, 0);
+    }
+    house.put("Joe/two.jpg", &jpeg(&two.into()));
+    house.put("Joe/small.jpg", &jpeg(&portrait.thumbnail(180, 180)));
+    house.put("Joe/blurred.jpg", &jpeg(&portrait.blur(14.0)));
+    house.put("Joe/empty.jpg", b"");
+    house.put("Joe/text.png", b"not a picture at all");
+    let whole = fs::read(source("single/biden.jpg")).unwrap();
+    house.put("Joe/cut.jpg", &whole[..2_000]);
+    house.put("Joe/phone.heic", b"anything");
+    house.put("Joe/.hidden.jpg", b"");
+    house.put("Joe/notes.txt", b"");
+    fs::create_dir_all(house.root.path().join("Joe/folder.jpg")).unwrap();
+    house.copy("single/biden.jpg", "loose.jpg");
+    let update = house.poll().unwrap();
+    assert_eq!(names(&update), [("Joe", 1)]);
+    for (path, words) in [
+        ("Joe/cat.png", "no face"),
+        ("Joe/two.jpg", "2 faces"),
+        ("Joe/small.jpg", "pixels wide"),
+        ("Joe/empty.jpg", "not a readable"),
+        ("Joe/text.png", "not a readable"),
+        ("Joe/phone.heic", "JPEG and PNG"),
+        ("Joe/folder.jpg", "not a file"),
+        ("loose.jpg", "belongs to nobody"),
+    ] {
+        let sentence = about(&update.refusals, path);
+        assert!(sentence.contains(words), "{path}: {sentence}");
+    }
+    for path in ["Joe/blurred.jpg", "Joe/cut.jpg"] {
+        about(&update.refusals, path);
+    }
+    assert_eq!(update.refusals.len(), 10, "{:?}", update.refusals);
+    assert!(house.poll().is_none(), "refused photos are not examined again and again");
+}
+
+#[test]
+fn a_picture_of_absurd_size_is_refused_without_its_memory() {
+    let mut house = House::new();
+    // A PNG header that promises 50,000 x 50,000 pixels.
+    let mut png = vec![0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0, 0, 0, 13];
+    png.extend(b"IHDR");
+    png.extend([0, 0, 0xc3, 0x50, 0, 0, 0xc3, 0x50, 8, 2, 0, 0, 0]);
+    png.extend([0x5d, 0x1c, 0x5b, 0x10]);
+    house.put("Joe/bomb.png", &png);
+    let huge = image::GrayImage::new(13_000, 2);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    huge.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    house.put("Joe/wide.png", bytes.get_ref());
+    let update = house.poll().unwrap();
+    about(&update.refusals, "Joe/bomb.png");
+    assert!(about(&update.refusals, "Joe/wide.png").contains("too many pixels"), "{:?}", update.refusals);
+}
+
+#[test]
+fn odd_folder_names_survive() {
+    let mut house = House::new();
+    for name in ["Zoe", "Zoë", "unknown", "Иван", "🙂", "a  b", "x\u{7}y", "..hidden"] {
+        house.copy("single/hopper.jpg", &format!("{name}/1.jpg"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = house.root.path().join(std::ffi::OsStr::from_bytes(b"J\xfcrgen"));
+        fs::create_dir(&odd).unwrap();
+        fs::copy(source("single/hopper.jpg"), odd.join("1.jpg")).unwrap();
+        std::os::unix::fs::symlink("/", house.root.path().join("Root")).unwrap();
+        std::os::unix::fs::symlink("nowhere", house.root.path().join("Zoe/gone.jpg")).unwrap();
+    }
+    let update = house.poll().unwrap();
+    let slugs: Vec<_> = update.gallery.people().iter().map(|person| person.id.slug.to_string()).collect();
+    assert_eq!(
+        (slugs.len(), slugs.contains(&"zoe".to_owned()), slugs.contains(&"a_b".to_owned())),
+        (4, true, true)
+    );
+    assert_eq!(slugs.iter().filter(|slug| slug.starts_with("person_")).count(), 2);
+    assert!(about(&update.refusals, "Zoë").contains("as Zoe does already"));
+    assert!(about(&update.refusals, "unknown").contains("nobody knows"));
+    assert!(about(&update.refusals, "x\u{7}y").contains("control characters"));
+    assert!(update.refusals.iter().any(|refusal| refusal.sentence.contains("UTF-8")));
+    about(&update.refusals, "Zoe/gone.jpg");
+    assert!(!update.notes.is_empty(), "the same face under several names is worth a note");
+}
+
+#[test]
+fn copies_and_wrong_people_are_noticed() {
+    let mut house = House::new();
+    for i in 1..=4 {
+        house.copy(&format!("known/obama/{i}.jpg"), &format!("Barack/{i}.jpg"));
+    }
+    house.copy("known/obama/1.jpg", "Barack/5.jpg");
+    house.copy("single/biden.jpg", "Barack/6.jpg");
+    let update = house.poll().unwrap();
+    assert_eq!(names(&update), [("Barack", 4)]);
+    assert!(about(&update.notes, "Barack/5.jpg").contains("1.jpg"));
+    assert!(about(&update.refusals, "Barack/6.jpg").contains("right person"));
+}
+
+#[test]
+fn many_photos_are_read_in_several_polls() {
+    let mut house = House::new();
+    for i in 0..=PHOTOS_PER_POLL {
+        house.put(&format!("Joe/{i:02}.jpg"), b"broken");
+    }
+    let update = house.poll().unwrap();
+    assert_eq!((update.unfinished, update.refusals.len()), (true, PHOTOS_PER_POLL));
+    let update = house.poll().unwrap();
+    assert_eq!((update.unfinished, update.refusals.len()), (false, PHOTOS_PER_POLL + 1));
+    assert!(house.poll().is_none());
+}
+
+#[test]
+fn photos_lying_on_their_side_are_turned() {
+    let upright = image::open(source("single/hopper.jpg")).unwrap();
+    let lying = jpeg(&upright.rotate270());
+    // An EXIF block that says "turn by 90 degrees clockwise" (orientation 6), behind the start of the JPEG.
+    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+    let mut turned = vec![0xff, 0xd8, 0xff, 0xe1];
+    turned.extend(u16::try_from(exif.len() + 2).unwrap().to_be_bytes());
+    turned.append(&mut exif);
+    turned.extend(&lying[2..]);
+    let mut house = House::new();
+    house.put("Grace/turned.jpg", &turned);
+    house.put("Lying/1.jpg", &lying);
+    house.copy("single/hopper.jpg", "Upright/1.jpg");
+    let update = house.poll().unwrap();
+    let people = update.gallery.people();
+    let upright = people.last().unwrap();
+    assert_eq!((&*people[0].id.name, &*upright.id.name), ("Grace", "Upright"), "{:?}", update.refusals);
+    assert!(people[0].likeness(upright.template()) > 0.95);
+    // Without the hint the same picture is refused or looks different, or else this test would prove nothing.
+    assert!(people[1..people.len() - 1].iter().all(|lying| lying.likeness(upright.template()) < 0.9));
+}
