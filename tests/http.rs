@@ -148,7 +148,7 @@ fn settings_make_the_round_trip() {
     assert!(jpeg::check(&picture.body).is_ok());
     let state = get(&rig, "/api/state").json();
     let camera = &state["cameras"][0];
-    assert_eq!(camera["name"], "Front <b>porch</b>");
+    assert_eq!(camera["name"], "Front porch");
     let rows = camera["entities"].as_array().unwrap();
     assert_eq!(rows.len(), doorward::logic::entities::CAMERA.len());
     let fps = rows.iter().find(|row| row["key"] == "fps").unwrap();
