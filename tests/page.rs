@@ -3,6 +3,8 @@
 //! Screenshots are left in the test's folder of the target directory, for people to look at. Not here: the server's answers
 //! (`http.rs`).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod rig;
 
 use std::io::{BufRead, BufReader, Write};
