@@ -3,6 +3,8 @@
 //! Ignored in the normal run, because it takes half a minute and only prints:
 //! `cargo test --release --test http_load -- --ignored --nocapture`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod rig;
 
 use std::io::Read;

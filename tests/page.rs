@@ -3,6 +3,8 @@
 //! Screenshots are left in the test's folder of the target directory, for people to look at. Not here: the server's answers
 //! (`http.rs`).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod rig;
 
 use std::io::{BufRead, BufReader, Write};
@@ -17,6 +19,7 @@ use doorward::http::Limits;
 use doorward::jpeg;
 use doorward::logic::input::{FaceNews, FaceSighting, Input, MotionChange, MotionSighting};
 use doorward::logic::picture::Rect;
+use doorward::logic::state::Person;
 use rig::{CAMERA, Rig, TOKEN, wait_for};
 use serde_json::{Value, json};
 
@@ -202,7 +205,7 @@ fn happenings(rig: &Rig, picture: &Bytes) {
         motion(MotionChange::Started, 610, Some(picture.clone())),
         face("unknown", None, 605),
         motion(MotionChange::Ended { lasted: Duration::from_secs(12) }, 590, None),
-        Input::People(vec![("anna".into(), "Anna".into())]),
+        Input::People([("anna".into(), Person { name: "Anna".into(), uuid: "1".into() })].into()),
         motion(MotionChange::Started, 9, Some(picture.clone())),
         face("known", Some(("anna", "Anna")), 6),
         Input::EventSent { camera: camera(), latency_ms: 84 },
