@@ -14,7 +14,6 @@
 
 mod access;
 mod api;
-mod base64;
 mod describe;
 mod front;
 mod inner;
