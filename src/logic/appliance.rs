@@ -151,6 +151,8 @@ impl Appliance {
         }
         if after.privacy || !after.motion_detection {
             self.clear_motion(id);
+            // Nobody would tell the end of this motion, and faces would be looked for without end.
+            effects.push(Effect::Faces(id.into(), FacesOrder::Moving(None)));
         }
         if after.privacy || !after.face_recognition {
             self.clear_presence(id);
@@ -483,3 +485,6 @@ fn apply(settings: &mut Settings, command: Command) {
         Command::Snapshot | Command::BackgroundReset => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

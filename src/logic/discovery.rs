@@ -133,7 +133,7 @@ struct NodeSensor {
 
 const NODE_SENSORS: &[NodeSensor] = &[
     NodeSensor { field: "uptime_s", name: "Uptime", unit: "s", class: Some("duration"), icon: None },
-    NodeSensor { field: "rss_mb", name: "Memory", unit: "MB", class: Some("data_size"), icon: None },
+    NodeSensor { field: "rss_mb", name: "Memory", unit: "MiB", class: Some("data_size"), icon: None },
     NodeSensor { field: "cpu_pct", name: "Processor", unit: "%", class: None, icon: Some("mdi:cpu-64-bit") },
 ];
 
@@ -299,3 +299,6 @@ pub fn steps(held: Option<&Value>, wanted: &Value) -> Vec<Value> {
     }
     vec![farewell, wanted.clone()]
 }
+
+#[cfg(test)]
+mod tests;

@@ -174,16 +174,23 @@ async fn connection(
 
     let (incoming, mut messages) = mpsc::channel(INCOMING);
     let mut session = Session::new(parts, client, largest, declined);
-    let talk = session.talk(&mut messages, shutdown);
-    let pump = pump(&mut events, &incoming);
-    tokio::pin!(talk, pump);
-    tokio::select! {
-        ended = &mut pump => ended,
-        () = &mut talk => {
-            // The farewell is in the queue; the loop sends it and then ends by itself.
-            tokio::time::timeout(FAREWELL_LIMIT, pump).await.unwrap_or(Ok(()))
+    {
+        let talk = session.talk(&mut messages, shutdown);
+        let pump = pump(&mut events, &incoming);
+        tokio::pin!(talk, pump);
+        tokio::select! {
+            ended = &mut pump => return ended,
+            () = &mut talk => {
+                // The farewell is in the queue; the loop sends it and then ends by itself.
+                let Ok(ended) = tokio::time::timeout(FAREWELL_LIMIT, pump).await else { return Ok(()) };
+                ended?;
+            }
         }
     }
+    // Closes the client's end, so that the tunnel ends once all has passed through it.
+    drop(events);
+    tunnel.drain().await;
+    Ok(())
 }
 
 fn options(settings: &Settings, topics: &Topics, tunnel: &Tunnel) -> MqttOptions {

@@ -19,6 +19,9 @@ const DIAL_LIMIT: Duration = Duration::from_secs(10);
 /// A broker that acknowledges nothing for this long is gone, although the network did not say so.
 const SILENCE_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long the last bytes may be on their way.
+const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+
 /// Where the broker is.
 #[derive(Clone)]
 pub struct Target {
@@ -71,6 +74,12 @@ impl Tunnel {
             }
         });
         Ok(Self { path, forwarder })
+    }
+
+    /// Waits until the broker has everything that the client wrote. The client must be gone, and have said that it goes.
+    pub(super) async fn drain(mut self) {
+        // Late, the broker goes without our last word; its last will says the same.
+        let _ = tokio::time::timeout(DRAIN_LIMIT, &mut self.forwarder).await;
     }
 
     /// Where the client connects to.
