@@ -12,6 +12,8 @@ use super::topics::Topics;
 
 /// Presence that is not repeated within this many seconds is no longer believed.
 pub const EXPIRE_AFTER_S: u32 = 90;
+/// Beginning of the component ids of people.
+const PERSON: &str = "person_";
 /// Health older than this many seconds is no longer believed.
 const HEALTH_EXPIRE_AFTER_S: u32 = 180;
 
@@ -86,7 +88,7 @@ impl Installation {
         }
         for (slug, person) in &state.people {
             let component = person_component(&object, id, slug, person, topics);
-            components.insert(format!("person_{slug}"), component);
+            components.insert(format!("{PERSON}{slug}"), component);
         }
         let mut device = self.device(&object, &camera.name, "Camera");
         device.insert("sw".into(), json!(self.version));
@@ -269,6 +271,19 @@ fn person_component(object: &str, camera: &str, slug: &str, person: &Person, top
     map.insert("device_class".into(), json!("occupancy"));
     map.insert("expire_after".into(), json!(EXPIRE_AFTER_S));
     Value::Object(map)
+}
+
+/// Takes the people of the document that the broker holds into `wanted`, for the moment after a start in which nobody knows yet who
+/// lives here. Without them Home Assistant would remove their entities, with everything that was set for them.
+pub fn keep_people(held: &Value, wanted: &mut Value) {
+    let held = held.get("cmps").and_then(Value::as_object);
+    let Some(components) = wanted.get_mut("cmps").and_then(Value::as_object_mut) else { return };
+    for (id, component) in held.into_iter().flatten() {
+        // A farewell has no id.
+        if id.starts_with(PERSON) && component.get("unique_id").is_some() {
+            components.entry(id.clone()).or_insert_with(|| component.clone());
+        }
+    }
 }
 
 /// The documents to publish, in order, so that the broker goes from what it holds to `wanted`.

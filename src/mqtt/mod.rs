@@ -159,13 +159,33 @@ async fn connection(
     parts: &mut Parts,
     declined: &mut Declined,
     shutdown: &Shutdown,
-    mut on_connected: impl FnMut(),
+    on_connected: impl FnMut(),
 ) -> Result<(), Ended> {
     let tunnel = tokio::select! {
         tunnel = Tunnel::open(&parts.settings.target, &parts.run_dir) => tunnel?,
         () = shutdown.triggered() => return Ok(()),
     };
-    let options = options(&parts.settings, &parts.topics, &tunnel);
+    let ended = conversation(parts, declined, shutdown, &tunnel, on_connected).await;
+    // The client is gone and its end of the tunnel is closed.
+    match ended {
+        Ok(()) => {
+            tunnel.drain().await;
+            Ok(())
+        }
+        Err(Ended::Lost(error)) => Err(tunnel.fault().await.map_or(Ended::Lost(error), Ended::Tunnel)),
+        Err(other) => Err(other),
+    }
+}
+
+/// Greets, talks and says farewell through the tunnel.
+async fn conversation(
+    parts: &mut Parts,
+    declined: &mut Declined,
+    shutdown: &Shutdown,
+    tunnel: &Tunnel,
+    mut on_connected: impl FnMut(),
+) -> Result<(), Ended> {
+    let options = options(&parts.settings, &parts.topics, tunnel);
     let (client, mut events) = AsyncClient::new(options, QUEUE);
     let largest = greeting(&mut events).await?;
     on_connected();
@@ -174,23 +194,16 @@ async fn connection(
 
     let (incoming, mut messages) = mpsc::channel(INCOMING);
     let mut session = Session::new(parts, client, largest, declined);
-    {
-        let talk = session.talk(&mut messages, shutdown);
-        let pump = pump(&mut events, &incoming);
-        tokio::pin!(talk, pump);
-        tokio::select! {
-            ended = &mut pump => return ended,
-            () = &mut talk => {
-                // The farewell is in the queue; the loop sends it and then ends by itself.
-                let Ok(ended) = tokio::time::timeout(FAREWELL_LIMIT, pump).await else { return Ok(()) };
-                ended?;
-            }
+    let talk = session.talk(&mut messages, shutdown);
+    let pump = pump(&mut events, &incoming);
+    tokio::pin!(talk, pump);
+    tokio::select! {
+        ended = &mut pump => ended,
+        () = &mut talk => {
+            // The farewell is in the queue; the loop sends it and then ends by itself.
+            tokio::time::timeout(FAREWELL_LIMIT, pump).await.unwrap_or(Ok(()))
         }
     }
-    // Closes the client's end, so that the tunnel ends once all has passed through it.
-    drop(events);
-    tunnel.drain().await;
-    Ok(())
 }
 
 fn options(settings: &Settings, topics: &Topics, tunnel: &Tunnel) -> MqttOptions {

@@ -19,7 +19,7 @@ use super::commands;
 use super::outbox::News;
 use super::pictures::Pictures;
 use super::{Declined, Parts};
-use crate::logic::discovery::steps;
+use crate::logic::discovery::{keep_people, steps};
 use crate::logic::entities::CAMERA;
 use crate::logic::events::{Event, SCHEMA_VERSION, Sort, timestamp};
 use crate::logic::input::Input;
@@ -242,7 +242,10 @@ impl<'a> Session<'a> {
         let state = Arc::clone(&self.parts.state.borrow());
         let wanted = self.parts.installation.documents(&state, &self.parts.topics);
         self.clear_strangers(&wanted).await;
-        for document in wanted {
+        for mut document in wanted {
+            if let Some(held) = self.held.get(&document.object).filter(|_| !state.people_known) {
+                keep_people(held, &mut document.body);
+            }
             let paused = match &self.documents {
                 Documents::Ready { next_at } => next_at.get(&document.object).is_some_and(|at| now < *at),
                 Documents::Listening { .. } => true,

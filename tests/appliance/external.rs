@@ -150,4 +150,22 @@ fn a_broker_that_remembers_is_not_told_twice() {
     assert!(again.is_empty(), "a document that the broker holds was sent again: {again:?}");
     assert_eq!(observer.all().iter().filter(|m| documents(m)).count(), 2, "the broker kept both");
     assert!(observer.all().iter().all(|m| m.topic != t("porch/fps") || m.text() == "15"));
+    drop(observer);
+    people_stay_while_the_appliance_starts(&door, home);
+}
+
+/// Home Assistant forgets an entity that says farewell, with its name and place; nobody does so only to come back.
+fn people_stay_while_the_appliance_starts(door: &Door, home: Home) {
+    let observer = Observer::new(door);
+    let mark = observer.mark();
+    let _home = home.restart();
+    observer.says(mark, &t("porch/person/barack"), "OFF");
+    // Longer than the pause between two documents of one device.
+    std::thread::sleep(Duration::from_millis(2500));
+    let is_camera =
+        |m: &&Message| m.topic.starts_with("homeassistant/device/") && m.json()["dev"]["mdl"] == "Camera";
+    for document in observer.all().iter().filter(is_camera) {
+        let person = &document.json()["cmps"]["person_barack"];
+        assert!(person["unique_id"].is_string(), "Barack was sent away: {document}");
+    }
 }

@@ -75,12 +75,19 @@ fn logged() -> &'static Logged {
 
 /// Waits for a line of the log of this process that holds every one of `parts`.
 pub(crate) fn wait_for_log(parts: &[&str]) -> String {
-    let logged = logged();
-    until(&format!("a log line with {parts:?}"), || {
-        let bytes = logged.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&bytes);
-        text.lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
-    })
+    let text = || {
+        let bytes = logged().0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = text();
+        if let Some(line) = text.lines().find(|line| parts.iter().all(|part| line.contains(part))) {
+            return line.to_owned();
+        }
+        assert!(Instant::now() < deadline, "no line with {parts:?} in the log:\n{text}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Waits until there is something.

@@ -204,5 +204,6 @@ fn comes_after_its_presence(observer: &Observer, event: &Message, person: &str) 
     assert!(picture.is_some() && on.is_some(), "{person} was never ON");
     assert!(picture < on && on < event_at, "picture {picture:?}, {person} {on:?}, event {event_at:?}");
     let before = seen[..on.unwrap_or(0)].iter().rev().find(|m| m.topic == t(&format!("porch/{person}")));
-    assert_eq!(before.map(Message::text), Some("OFF"), "presence begins with OFF");
+    // A witness that came late may have missed the first word.
+    assert!(before.is_none_or(|message| message.text() == "OFF"), "presence begins with OFF");
 }

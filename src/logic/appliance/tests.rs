@@ -162,6 +162,9 @@ fn privacy_of_one_camera_leaves_the_other_alone() {
     let now = Stage::new().now;
     let plan = |id: &str| CameraPlan { id: id.into(), name: id.into(), ..CameraPlan::default() };
     let mut stage = Stage { appliance: Appliance::new(vec![plan(PORCH), plan("shed")], now, 0), now };
+    for id in [PORCH, "shed"] {
+        stage.does(Input::Camera { camera: id.into(), news: CameraNews::Opened(Opened::default()) });
+    }
     stage.motion(MotionChange::Started);
     let sighting = MotionSighting {
         change: Some(MotionChange::Started),
@@ -233,6 +236,21 @@ fn a_lost_camera_claims_nothing() {
         ((vec![], false), false, "no_device")
     );
     assert!(stage.porch().opened.is_none() && !stage.porch().status.is_online());
+    // Looks that were under way bring nothing back; the end of motion is told.
+    let known = stage.is_known();
+    let late = [stage.sees(&[("anna", "Anna")], true, vec![known]), stage.motion(MotionChange::Started)];
+    assert!(late.iter().all(|effects| events(effects).is_empty()));
+    assert_eq!((stage.present(), stage.porch().motion), ((vec![], false), false));
+    assert_eq!(events(&stage.motion(MotionChange::Ended { lasted: Duration::ZERO }))[0].event_type, "end");
+}
+
+#[test]
+fn an_appliance_that_starts_in_private_says_so() {
+    let now = Stage::new().now;
+    let settings = Settings { privacy: true, ..Settings::default() };
+    let plan = CameraPlan { id: PORCH.into(), settings, ..CameraPlan::default() };
+    let stage = Stage { appliance: Appliance::new(vec![plan], now, 0), now };
+    assert!(stage.porch().status == Status::Privacy && stage.porch().status.is_online());
 }
 
 #[test]

@@ -42,6 +42,20 @@ fn what_is_removed_says_farewell_first() {
 }
 
 #[test]
+fn people_are_kept_until_the_household_is_known() {
+    let anna = json!({ "p": "binary_sensor", "unique_id": "x_anna", "name": "Anna" });
+    let held = document(
+        json!({ "person_anna": anna, "person_gone": { "p": "binary_sensor" }, "old": { "p": "sensor", "unique_id": "x" } }),
+    );
+    let unknown = json!({ "p": "binary_sensor", "unique_id": "x_unknown", "name": "Unknown person" });
+    let mut wanted = document(json!({ "person_unknown": unknown }));
+    keep_people(&held, &mut wanted);
+    assert_eq!(wanted, document(json!({ "person_unknown": unknown, "person_anna": anna })));
+    keep_people(&json!({ "cmps": [] }), &mut wanted);
+    assert_eq!(wanted["cmps"].as_object().map(Map::len), Some(2));
+}
+
+#[test]
 fn foreign_and_damaged_documents_are_replaced() {
     let wanted = document(json!({ "fps": { "p": "number" } }));
     for held in [
