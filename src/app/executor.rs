@@ -91,8 +91,11 @@ impl Executor {
             Ok((answer, effects)) => (Ok(answer), effects),
             Err(problem) => (Err(problem), Vec::new()),
         };
-        // Readers see the new state before anybody hears of what follows from it.
-        self.published.send_replace(Arc::new(appliance.state().clone()));
+        // Readers see the new state before anybody hears of what follows from it; MQTT gets its news in the same moment, because
+        // there the picture of an event comes even before the state.
+        let news = effects.iter().filter_map(news).collect();
+        let state = Arc::new(appliance.state().clone());
+        self.outbox.push(news, || drop(self.published.send_replace(state)));
         for effect in effects {
             self.carry_out(appliance, effect);
         }
@@ -120,8 +123,8 @@ impl Executor {
                     let _ = faces.send(FaceOrder { camera: id, order });
                 }
             }
-            Effect::Announce(event) => self.outbox.push(News::Event(event)),
-            Effect::BlankPictures(id) => self.outbox.push(News::Blank(id)),
+            // Went out with the state.
+            Effect::Announce(_) | Effect::BlankPictures(_) => {}
             Effect::TakeSnapshot { camera, id } => self.take_snapshot(appliance, camera, id),
             Effect::SaveSettings => self.save(appliance.state()),
         }
@@ -149,6 +152,19 @@ impl Executor {
         if let Some(saves) = &self.saves {
             let _ = saves.send(stored);
         }
+    }
+}
+
+/// What MQTT has to tell of an effect.
+fn news(effect: &Effect) -> Option<News> {
+    match effect {
+        Effect::Announce(event) => Some(News::Event(Arc::clone(event))),
+        Effect::BlankPictures(id) => Some(News::Blank(id.clone())),
+        Effect::Camera(..)
+        | Effect::Motion(..)
+        | Effect::Faces(..)
+        | Effect::TakeSnapshot { .. }
+        | Effect::SaveSettings => None,
     }
 }
 

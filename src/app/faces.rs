@@ -179,7 +179,10 @@ impl Room {
         for watch in self.watches.values_mut() {
             watch.faces.set_gallery(Arc::clone(&update.gallery));
         }
-        self.inbox.tell(Input::People(people));
+        // Half a household would take away the entities of the other half.
+        if !update.unfinished {
+            self.inbox.tell(Input::People(people));
+        }
     }
 
     fn obey(&mut self, FaceOrder { camera, order }: FaceOrder) {

@@ -243,7 +243,8 @@ impl Workshop {
         let (cameras, links, broker_stop) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
         let broker = match &config.broker {
             Some(settings) => {
-                Some(runtime.block_on(broker::start(self.broker_settings(settings), broker_stop.clone()))?)
+                let starting = broker::start(self.broker_settings(settings), broker_stop.clone());
+                Some(runtime.block_on(starting).context("broker.bind")?)
             }
             None => None,
         };

@@ -56,7 +56,9 @@ impl Appliance {
             .into_iter()
             .map(|plan| {
                 let CameraPlan { id, name, area, settings } = plan;
-                (id, CameraState { name, area, settings, since: now.wall, ..CameraState::default() })
+                // The switch has to be usable from the first moment, so that somebody can end what was switched on before.
+                let status = if settings.privacy { Status::Privacy } else { Status::Starting };
+                (id, CameraState { name, area, status, settings, since: now.wall, ..CameraState::default() })
             })
             .collect();
         let state = State { cameras, ..State::default() };
@@ -151,6 +153,8 @@ impl Appliance {
         }
         if after.privacy || !after.motion_detection {
             self.clear_motion(id);
+            // Nobody would tell the end of this motion, and faces would be looked for without end.
+            effects.push(Effect::Faces(id.into(), FacesOrder::Moving(None)));
         }
         if after.privacy || !after.face_recognition {
             self.clear_presence(id);
@@ -227,7 +231,10 @@ impl Appliance {
 
     fn motion(&mut self, now: Now, id: &str, sighting: MotionSighting) -> Vec<Effect> {
         let Some(camera) = self.state.cameras.get_mut(id) else { return Vec::new() };
-        if !camera.settings.motion_detection || camera.settings.privacy {
+        // Motion ends after the camera was lost, but it does not begin.
+        let is_news =
+            camera.status == Status::Running || matches!(sighting.change, Some(MotionChange::Ended { .. }));
+        if !camera.settings.motion_detection || camera.settings.privacy || !is_news {
             return Vec::new();
         }
         let name = camera.name.clone();
@@ -270,7 +277,8 @@ impl Appliance {
 
     fn faces(&mut self, now: Now, id: &str, sighting: FaceSighting) -> Vec<Effect> {
         let Some(camera) = self.state.cameras.get_mut(id) else { return Vec::new() };
-        if !camera.settings.face_recognition || camera.settings.privacy {
+        // A look that was under way when the camera was lost brings nobody back.
+        if !camera.settings.face_recognition || camera.status != Status::Running {
             return Vec::new();
         }
         let name = camera.name.clone();
@@ -335,7 +343,7 @@ impl Appliance {
     }
 
     fn people(&mut self, people: BTreeMap<String, Person>) -> Vec<Effect> {
-        self.state.people = people;
+        (self.state.people, self.state.people_known) = (people, true);
         let known = &self.state.people;
         self.last_seen.retain(|(_, slug), _| slug.is_empty() || known.contains_key(slug));
         for camera in self.state.cameras.values_mut() {
@@ -483,3 +491,6 @@ fn apply(settings: &mut Settings, command: Command) {
         Command::Snapshot | Command::BackgroundReset => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

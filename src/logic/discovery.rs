@@ -12,6 +12,8 @@ use super::topics::Topics;
 
 /// Presence that is not repeated within this many seconds is no longer believed.
 pub const EXPIRE_AFTER_S: u32 = 90;
+/// Beginning of the component ids of people.
+const PERSON: &str = "person_";
 /// Health older than this many seconds is no longer believed.
 const HEALTH_EXPIRE_AFTER_S: u32 = 180;
 
@@ -86,7 +88,7 @@ impl Installation {
         }
         for (slug, person) in &state.people {
             let component = person_component(&object, id, slug, person, topics);
-            components.insert(format!("person_{slug}"), component);
+            components.insert(format!("{PERSON}{slug}"), component);
         }
         let mut device = self.device(&object, &camera.name, "Camera");
         device.insert("sw".into(), json!(self.version));
@@ -133,7 +135,7 @@ struct NodeSensor {
 
 const NODE_SENSORS: &[NodeSensor] = &[
     NodeSensor { field: "uptime_s", name: "Uptime", unit: "s", class: Some("duration"), icon: None },
-    NodeSensor { field: "rss_mb", name: "Memory", unit: "MB", class: Some("data_size"), icon: None },
+    NodeSensor { field: "rss_mb", name: "Memory", unit: "MiB", class: Some("data_size"), icon: None },
     NodeSensor { field: "cpu_pct", name: "Processor", unit: "%", class: None, icon: Some("mdi:cpu-64-bit") },
 ];
 
@@ -271,6 +273,19 @@ fn person_component(object: &str, camera: &str, slug: &str, person: &Person, top
     Value::Object(map)
 }
 
+/// Takes the people of the document that the broker holds into `wanted`, for the moment after a start in which nobody knows yet who
+/// lives here. Without them Home Assistant would remove their entities, with everything that was set for them.
+pub fn keep_people(held: &Value, wanted: &mut Value) {
+    let held = held.get("cmps").and_then(Value::as_object);
+    let Some(components) = wanted.get_mut("cmps").and_then(Value::as_object_mut) else { return };
+    for (id, component) in held.into_iter().flatten() {
+        // A farewell has no id.
+        if id.starts_with(PERSON) && component.get("unique_id").is_some() {
+            components.entry(id.clone()).or_insert_with(|| component.clone());
+        }
+    }
+}
+
 /// The documents to publish, in order, so that the broker goes from what it holds to `wanted`.
 ///
 /// Leaving a component out removes nothing in Home Assistant, so a document that loses components is first published
@@ -299,3 +314,6 @@ pub fn steps(held: Option<&Value>, wanted: &Value) -> Vec<Value> {
     }
     vec![farewell, wanted.clone()]
 }
+
+#[cfg(test)]
+mod tests;

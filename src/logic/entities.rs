@@ -464,3 +464,6 @@ fn present(camera: &CameraState) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

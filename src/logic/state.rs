@@ -20,6 +20,8 @@ pub struct State {
     pub cameras: BTreeMap<String, CameraState>,
     /// The enrolled people by slug.
     pub people: BTreeMap<String, Person>,
+    /// Whether `people` was read yet: a moment after the start nobody knows who lives here.
+    pub people_known: bool,
     /// The newest events, newest first, at most [`super::appliance::RECENT_EVENTS`].
     pub recent: VecDeque<Arc<Event>>,
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use rumqttc::v5::mqttbytes::v5::Publish;
 
 use super::requests;
-use super::session::Session;
+use super::session::{Answered, Session, remark};
 use crate::logic::command::Command;
 use crate::logic::entities::{Kind, camera_entity};
 use crate::logic::input::Input;
@@ -76,11 +76,14 @@ async fn carry_out(session: &mut Session<'_>, camera: &str, key: &str, command: 
         if !known {
             return Err(Problem::NotFound { what: format!("camera {}", quoted(camera)) });
         }
-        let topic = format!("{camera}/{key}");
+        let (topic, log) = (format!("{camera}/{key}"), session.parts.topics.log());
+        let answers = session.answers.clone();
         let reply = move |outcome: Result<_, Problem>| {
-            if let Err(problem) = outcome {
-                tracing::warn!("MQTT: {topic}: {problem}");
-            }
+            let Err(problem) = outcome else { return };
+            tracing::warn!("MQTT: {topic}: {problem}");
+            let body = remark("warn", &format!("{topic}: {problem}"));
+            // The session may have ended meanwhile.
+            let _ = answers.send(Answered { topics: vec![log], correlation: None, body });
         };
         session.parts.inbox.send(Input::Command { camera: camera.into(), command }, Some(Box::new(reply)))
     });

@@ -164,13 +164,33 @@ async fn connection(
     parts: &mut Parts,
     declined: &mut Declined,
     shutdown: &Shutdown,
-    mut on_connected: impl FnMut(),
+    on_connected: impl FnMut(),
 ) -> Result<(), Ended> {
     let tunnel = tokio::select! {
         tunnel = Tunnel::open(&parts.settings.target, &parts.run_dir) => tunnel?,
         () = shutdown.triggered() => return Ok(()),
     };
-    let options = options(&parts.settings, &parts.topics, &tunnel);
+    let ended = conversation(parts, declined, shutdown, &tunnel, on_connected).await;
+    // The client is gone and its end of the tunnel is closed.
+    match ended {
+        Ok(()) => {
+            tunnel.drain().await;
+            Ok(())
+        }
+        Err(Ended::Lost(error)) => Err(tunnel.fault().await.map_or(Ended::Lost(error), Ended::Tunnel)),
+        Err(other) => Err(other),
+    }
+}
+
+/// Greets, talks and says farewell through the tunnel.
+async fn conversation(
+    parts: &mut Parts,
+    declined: &mut Declined,
+    shutdown: &Shutdown,
+    tunnel: &Tunnel,
+    mut on_connected: impl FnMut(),
+) -> Result<(), Ended> {
+    let options = options(&parts.settings, &parts.topics, tunnel);
     let (client, mut events) = AsyncClient::new(options, QUEUE);
     let largest = greeting(&mut events).await?;
     on_connected();

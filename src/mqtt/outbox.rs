@@ -43,28 +43,35 @@ impl Outbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds news without waiting; the oldest goes when too much waits.
-    pub fn push(&self, news: News) {
-        {
-            let mut waiting = self.waiting();
-            if waiting.len() == CAPACITY {
-                waiting.pop_front();
-                self.count_drop();
-            }
-            waiting.push_back(news);
+    /// Adds news together with the state that they lead to, which `change_state` puts in place: whoever takes news sees that
+    /// state, and nobody sees the state before the news. The oldest news go when too much waits.
+    pub fn push(&self, news: Vec<News>, change_state: impl FnOnce()) {
+        let mut waiting = self.waiting();
+        let is_filled = !news.is_empty();
+        waiting.extend(news);
+        while waiting.len() > CAPACITY {
+            waiting.pop_front();
+            self.count_drop();
         }
-        self.arrived.notify_one();
+        change_state();
+        drop(waiting);
+        if is_filled {
+            self.arrived.notify_one();
+        }
     }
 
-    /// The next news, in order.
-    pub(super) async fn next(&self) -> News {
-        loop {
-            let next = self.waiting().pop_front();
-            match next {
-                Some(news) => return news,
-                None => self.arrived.notified().await,
-            }
+    /// Returns once news wait.
+    pub(super) async fn filled(&self) {
+        while self.waiting().is_empty() {
+            self.arrived.notified().await;
         }
+    }
+
+    /// Everything that waits, in order, and the state of that moment as `read_state` gives it.
+    pub(super) fn take<T>(&self, read_state: impl FnOnce() -> T) -> (Vec<News>, T) {
+        let mut waiting = self.waiting();
+        let state = read_state();
+        (waiting.drain(..).collect(), state)
     }
 
     pub(super) fn count_drop(&self) {

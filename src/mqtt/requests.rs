@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rumqttc::v5::mqttbytes::v5::Publish;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::session::{Answered, Session};
@@ -85,7 +85,9 @@ pub(super) async fn receive(session: &mut Session<'_>, verb: &str, message: &Pub
     let body = if message.payload.is_empty() {
         Ok(Body::default())
     } else {
-        serde_json::from_slice::<Body>(&message.payload)
+        // By way of an object: a struct would take a list too.
+        let object = serde_json::from_slice::<Map<String, Value>>(&message.payload);
+        object.and_then(|object| serde_json::from_value::<Body>(Value::Object(object)))
     };
     let transaction = body.as_ref().ok().and_then(|body| body.transaction.clone());
     let asker = Asker { topics, correlation, transaction, answers: session.answers.clone() };

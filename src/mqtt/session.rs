@@ -4,6 +4,7 @@
 //! Not here: reading commands ([`super::commands`]), live pictures ([`super::pictures`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,11 +19,12 @@ use super::commands;
 use super::outbox::News;
 use super::pictures::Pictures;
 use super::{Declined, Parts};
-use crate::logic::discovery::steps;
+use crate::logic::discovery::{keep_people, steps};
 use crate::logic::entities::CAMERA;
 use crate::logic::events::{Event, SCHEMA_VERSION, Sort, timestamp};
 use crate::logic::input::Input;
 use crate::logic::publication::{self, Message};
+use crate::logic::state::State;
 use crate::shutdown::Shutdown;
 
 /// Pulse of everything that is due by time.
@@ -106,12 +108,12 @@ impl<'a> Session<'a> {
         self.greet().await;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let outbox = std::sync::Arc::clone(&self.parts.outbox);
+        let outbox = Arc::clone(&self.parts.outbox);
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.triggered() => break,
-                news = outbox.next() => self.tell(news).await,
+                () = outbox.filled() => self.publish_states(Instant::now()).await,
                 Some(message) = messages.recv() => self.receive(message).await,
                 Some(answer) = self.answered.recv() => self.answer(answer).await,
                 Ok(()) = self.parts.state.changed() => self.publish_states(Instant::now()).await,
@@ -124,7 +126,9 @@ impl<'a> Session<'a> {
     /// Availability stands before anything else, and cameras' with it.
     async fn greet(&mut self) {
         let filters = self.parts.topics.subscriptions().into_iter();
-        let filters = filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
+        // A command that is sent with the retain flag shall be refused at once, not only when it comes again.
+        let filters =
+            filters.map(|path| Filter { preserve_retain: true, ..Filter::new(path, QoS::AtLeastOnce) });
         // A closed queue means that the connection is gone; the caller notices by itself.
         let _ = self.client.subscribe_many(filters).await;
         self.retain(self.parts.topics.status(), "online").await;
@@ -179,10 +183,30 @@ impl<'a> Session<'a> {
         self.retain(self.parts.topics.health(), &health.to_string()).await;
     }
 
-    /// Sends what differs from what was said, and what must not expire.
+    /// Sends what differs from what was said, and what must not expire; around it the news that led to it: pictures of events
+    /// before, the events after.
     pub(super) async fn publish_states(&mut self, now: Instant) {
-        let state = std::sync::Arc::clone(&self.parts.state.borrow_and_update());
-        for Message { topic, payload, sort } in publication::messages(&state, &self.parts.topics) {
+        let Parts { outbox, state, .. } = &mut *self.parts;
+        let (news, state) = outbox.take(|| Arc::clone(&state.borrow_and_update()));
+        let mut events = Vec::new();
+        for news in news {
+            match news {
+                News::Event(event) => {
+                    if let Some(with_picture) = self.prepare(&event, &state, now).await {
+                        events.push((event, with_picture));
+                    }
+                }
+                News::Blank(camera) => self.pictures.blank(camera),
+            }
+        }
+        self.say_states(&state, now).await;
+        for (event, with_picture) in events {
+            self.tell_event(&event, with_picture).await;
+        }
+    }
+
+    async fn say_states(&mut self, state: &State, now: Instant) {
+        for Message { topic, payload, sort } in publication::messages(state, &self.parts.topics) {
             let due = match (self.said.get(&topic), sort) {
                 (None, _) => true,
                 (Some((said, at)), publication::Sort::Presence) => {
@@ -215,10 +239,13 @@ impl<'a> Session<'a> {
             Documents::Listening { .. } => self.documents = Documents::Ready { next_at: BTreeMap::new() },
             Documents::Ready { .. } => {}
         }
-        let state = std::sync::Arc::clone(&self.parts.state.borrow());
+        let state = Arc::clone(&self.parts.state.borrow());
         let wanted = self.parts.installation.documents(&state, &self.parts.topics);
         self.clear_strangers(&wanted).await;
-        for document in wanted {
+        for mut document in wanted {
+            if let Some(held) = self.held.get(&document.object).filter(|_| !state.people_known) {
+                keep_people(held, &mut document.body);
+            }
             let paused = match &self.documents {
                 Documents::Ready { next_at } => next_at.get(&document.object).is_some_and(|at| now < *at),
                 Documents::Listening { .. } => true,
@@ -306,7 +333,7 @@ impl<'a> Session<'a> {
     }
 
     async fn repeat_pictures(&mut self, now: Instant) {
-        let state = std::sync::Arc::clone(&self.parts.state.borrow());
+        let state = Arc::clone(&self.parts.state.borrow());
         for (id, camera) in state.cameras.iter().filter(|(_, camera)| camera.settings.mqtt_pictures) {
             for (sort, key) in [(Sort::Motion, "image/motion"), (Sort::Face, "image/face")] {
                 let newest = state
@@ -324,25 +351,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn tell(&mut self, news: News) {
-        match news {
-            News::Event(event) => self.tell_event(&event).await,
-            News::Blank(camera) => self.pictures.blank(camera),
-        }
-    }
-
-    async fn tell_event(&mut self, event: &Event) {
-        let now = Instant::now();
+    /// Sends an event's picture; whether there was one, or `None` if the event is not to be told at all.
+    async fn prepare(&mut self, event: &Event, state: &State, now: Instant) -> Option<bool> {
         if now.saturating_duration_since(event.decided_at) > STALE {
             self.parts.outbox.count_drop();
-            return;
+            return None;
         }
-        let state = std::sync::Arc::clone(&self.parts.state.borrow());
-        let Some(camera) = state.cameras.get(&event.camera).filter(|camera| !camera.settings.privacy) else {
-            return;
-        };
-        let with_picture = camera.settings.mqtt_pictures && self.send_picture_of(event).await;
-        self.publish_states(now).await;
+        let camera = state.cameras.get(&event.camera).filter(|camera| !camera.settings.privacy)?;
+        Some(camera.settings.mqtt_pictures && self.send_picture_of(event).await)
+    }
+
+    async fn tell_event(&mut self, event: &Event, with_picture: bool) {
         let key = match event.sort {
             Sort::Motion => "event/motion",
             Sort::Face => "event/face",
@@ -406,11 +425,8 @@ impl<'a> Session<'a> {
     /// Tells whoever watches the topics, and our own log.
     pub(super) async fn log(&mut self, level: &str, message: &str) {
         tracing::warn!("MQTT: {message}");
-        let ts = timestamp(Timestamp::now());
-        let body =
-            json!({ "v": SCHEMA_VERSION, "ts": ts, "level": level, "target": "mqtt", "message": message });
         let topic = self.parts.topics.log();
-        self.send(topic, Bytes::from(body.to_string()), QoS::AtMostOnce, false).await;
+        self.send(topic, Bytes::from(remark(level, message).to_string()), QoS::AtMostOnce, false).await;
     }
 
     async fn retain(&self, topic: String, text: &str) {
@@ -425,4 +441,10 @@ impl<'a> Session<'a> {
         // A closed queue means that the connection is gone; the caller notices by itself.
         let _ = self.client.publish_bytes(topic, qos, retain, payload).await;
     }
+}
+
+/// What the `log` topic says.
+pub(super) fn remark(level: &str, message: &str) -> Value {
+    let ts = timestamp(Timestamp::now());
+    json!({ "v": SCHEMA_VERSION, "ts": ts, "level": level, "target": "mqtt", "message": message })
 }

@@ -19,6 +19,9 @@ const DIAL_LIMIT: Duration = Duration::from_secs(10);
 /// A broker that acknowledges nothing for this long is gone, although the network did not say so.
 const SILENCE_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long the last bytes may be on their way.
+const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+
 /// Where the broker is.
 #[derive(Clone)]
 pub struct Target {
@@ -42,6 +45,9 @@ pub(super) enum Error {
     /// TLS failed; the text names the certificate's fault.
     #[error("no secure connection to {0}: {1}")]
     Tls(String, std::io::Error),
+    /// It was open and broke; with TLS the text may be the broker's word about our certificate.
+    #[error("the connection to {0} broke: {1}")]
+    Broken(String, std::io::Error),
     /// The private socket could not be made.
     #[error("the private socket {0} cannot be made: {1}")]
     Socket(PathBuf, std::io::Error),
@@ -49,8 +55,9 @@ pub(super) enum Error {
 
 /// An open way; dropping it closes everything.
 pub(super) struct Tunnel {
+    name: String,
     path: PathBuf,
-    forwarder: JoinHandle<()>,
+    forwarder: JoinHandle<std::io::Result<()>>,
 }
 
 impl Tunnel {
@@ -64,13 +71,21 @@ impl Tunnel {
         // Left over from the connection before.
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).map_err(|error| Error::Socket(path.clone(), error))?;
-        let forwarder = tokio::spawn(async move {
-            match target_stream(stream, listener).await {
-                Ok(()) => {}
-                Err(error) => tracing::debug!(%error, "the connection to the broker ended"),
-            }
-        });
-        Ok(Self { path, forwarder })
+        let forwarder = tokio::spawn(target_stream(stream, listener));
+        Ok(Self { name: format!("{}:{}", target.host, target.port), path, forwarder })
+    }
+
+    /// Waits until the broker has everything that the client wrote. The client must be gone, and have said that it goes.
+    pub(super) async fn drain(mut self) {
+        // Late, the broker goes without our last word; its last will says the same.
+        let _ = tokio::time::timeout(DRAIN_LIMIT, &mut self.forwarder).await;
+    }
+
+    /// Why the way broke, for a client that has only seen its end.
+    pub(super) async fn fault(mut self) -> Option<Error> {
+        let ended = tokio::time::timeout(DRAIN_LIMIT, &mut self.forwarder).await;
+        let error = ended.ok()?.ok()?.err()?;
+        Some(Error::Broken(std::mem::take(&mut self.name), error))
     }
 
     /// Where the client connects to.

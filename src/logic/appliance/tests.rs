@@ -1,0 +1,266 @@
+use super::*;
+use crate::logic::state::Opened;
+
+const PORCH: &str = "porch";
+
+/// An appliance with a clock that is turned by hand.
+struct Stage {
+    appliance: Appliance,
+    now: Now,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let now = Now { instant: Instant::now(), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
+        let plan = CameraPlan { id: PORCH.into(), name: "Porch".into(), ..CameraPlan::default() };
+        let mut stage = Self { appliance: Appliance::new(vec![plan], now, 7), now };
+        let known = |name: &str| Person { name: name.into(), uuid: name.into() };
+        stage.does(Input::People([("anna".into(), known("Anna")), ("ben".into(), known("Ben"))].into()));
+        stage.camera(CameraNews::Opened(Opened::default()));
+        stage
+    }
+
+    fn later(&mut self, seconds: f64) {
+        let by = Duration::from_secs_f64(seconds);
+        self.now = Now { instant: self.now.instant + by, wall: self.now.wall.checked_add(by).unwrap() };
+    }
+
+    fn does(&mut self, input: Input) -> Vec<Effect> {
+        self.appliance.handle(self.now, input).unwrap().1
+    }
+
+    fn camera(&mut self, news: CameraNews) -> Vec<Effect> {
+        self.does(Input::Camera { camera: PORCH.into(), news })
+    }
+
+    fn command(&mut self, command: Command) -> Result<(Answer, Vec<Effect>), Problem> {
+        self.appliance.handle(self.now, Input::Command { camera: PORCH.into(), command })
+    }
+
+    fn motion(&mut self, change: MotionChange) -> Vec<Effect> {
+        let boxes = vec![super::super::picture::Rect::WHOLE];
+        let jpeg = Some(Bytes::from_static(b"jpeg"));
+        let captured_at = self.now.instant;
+        let sighting = MotionSighting { change: Some(change), area_pct: 3.14, boxes, captured_at, jpeg };
+        self.does(Input::Motion { camera: PORCH.into(), sighting })
+    }
+
+    fn sees(&mut self, known: &[(&str, &str)], unknown: bool, decisions: Vec<FaceNews>) -> Vec<Effect> {
+        let known: Vec<_> =
+            known.iter().map(|(slug, name)| ((*slug).to_owned(), (*name).to_owned())).collect();
+        let sighting = FaceSighting { any: unknown || !known.is_empty(), known, unknown, decisions };
+        self.does(Input::Faces { camera: PORCH.into(), sighting })
+    }
+
+    fn is_known(&self) -> FaceNews {
+        FaceNews {
+            event_type: "known",
+            person: Some(("anna".into(), "Anna".into())),
+            record: Map::new(),
+            captured_at: self.now.instant,
+            jpeg: Some(Bytes::from_static(b"face")),
+        }
+    }
+
+    fn porch(&self) -> &CameraState {
+        &self.appliance.state().cameras[PORCH]
+    }
+
+    fn present(&self) -> (Vec<&str>, bool) {
+        (self.porch().present.values().map(String::as_str).collect(), self.porch().unknown_present)
+    }
+}
+
+fn events(effects: &[Effect]) -> Vec<&Event> {
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::Announce(event) => Some(&**event),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn presence_holds_and_ends_by_the_clock() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.appliance.next_deadline(), None);
+    stage.sees(&[("anna", "Anna")], true, Vec::new());
+    assert_eq!(stage.present(), (vec!["Anna"], true));
+    stage.later(6.0);
+    stage.sees(&[("anna", "Anna")], false, Vec::new());
+    stage.later(3.9);
+    stage.does(Input::Tick);
+    assert_eq!(stage.present(), (vec!["Anna"], true), "each stays ten seconds");
+    stage.later(0.2);
+    assert_eq!(stage.appliance.next_deadline().map(|at| at <= stage.now.instant), Some(true));
+    stage.does(Input::Tick);
+    assert_eq!(stage.present(), (vec!["Anna"], false), "the stranger was seen last before");
+    stage.later(6.0);
+    stage.does(Input::Tick);
+    assert_eq!((stage.present(), stage.appliance.next_deadline()), ((vec![], false), None));
+}
+
+#[test]
+fn somebody_who_is_no_longer_enrolled_is_not_present() {
+    let mut stage = Stage::new();
+    stage.sees(&[("anna", "Anna"), ("ben", "Ben")], false, Vec::new());
+    let anna = Person { name: "Anna".into(), uuid: "Anna".into() };
+    stage.does(Input::People([("anna".into(), anna)].into()));
+    assert_eq!(stage.present(), (vec!["Anna"], false));
+}
+
+#[test]
+fn privacy_ends_and_clears_everything_and_nothing_comes_in() {
+    let mut stage = Stage::new();
+    stage.motion(MotionChange::Started);
+    let known = stage.is_known();
+    let told = stage.sees(&[("anna", "Anna")], true, vec![known]);
+    assert_eq!(events(&told)[0].title, "Anna is at Porch");
+    assert!(stage.porch().motion && stage.appliance.state().recent.len() == 2);
+
+    let (_, effects) = stage.command(Command::Privacy(true)).unwrap();
+    let closes = |effect: &Effect| matches!(effect, Effect::Camera(_, CameraOrder::Privacy(true)));
+    assert!(effects.iter().any(closes), "{effects:?}");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::BlankPictures(camera) if camera == PORCH)));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveSettings)));
+    assert!(stage.appliance.state().recent.is_empty(), "no picture is kept");
+    assert_eq!((stage.present(), stage.porch().motion), ((vec![], false), false));
+    assert_eq!(stage.porch().status, Status::Privacy);
+
+    // What was on its way when the camera closed.
+    let known = stage.is_known();
+    let late = [
+        stage.motion(MotionChange::Started),
+        stage.sees(&[("anna", "Anna")], true, vec![known]),
+        stage.camera(CameraNews::Opened(Opened::default())),
+    ];
+    let id = "01".into();
+    let jpeg = Bytes::from_static(b"x");
+    let snapshot =
+        stage.does(Input::Snapshot { camera: PORCH.into(), id, captured_at: stage.now.instant, jpeg });
+    assert!(late.iter().chain([&snapshot]).all(|effects| events(effects).is_empty()));
+    assert_eq!((stage.present(), stage.porch().motion), ((vec![], false), false));
+    assert_eq!((&stage.porch().status, stage.appliance.state().recent.len()), (&Status::Privacy, 0));
+    assert_eq!(stage.command(Command::Snapshot).unwrap_err(), Problem::Privacy);
+
+    // Once more is nothing new; off opens again.
+    assert!(
+        stage
+            .command(Command::Privacy(true))
+            .unwrap()
+            .1
+            .iter()
+            .all(|effect| !matches!(effect, Effect::SaveSettings | Effect::Camera(..)))
+    );
+    stage.command(Command::Privacy(false)).unwrap();
+    assert_eq!(stage.porch().status, Status::Starting);
+    stage.camera(CameraNews::Opened(Opened::default()));
+    assert_eq!(events(&stage.motion(MotionChange::Started)).len(), 1);
+}
+
+#[test]
+fn privacy_of_one_camera_leaves_the_other_alone() {
+    let now = Stage::new().now;
+    let plan = |id: &str| CameraPlan { id: id.into(), name: id.into(), ..CameraPlan::default() };
+    let mut stage = Stage { appliance: Appliance::new(vec![plan(PORCH), plan("shed")], now, 0), now };
+    for id in [PORCH, "shed"] {
+        stage.does(Input::Camera { camera: id.into(), news: CameraNews::Opened(Opened::default()) });
+    }
+    stage.motion(MotionChange::Started);
+    let sighting = MotionSighting {
+        change: Some(MotionChange::Started),
+        area_pct: 1.0,
+        boxes: Vec::new(),
+        captured_at: now.instant,
+        jpeg: None,
+    };
+    stage.does(Input::Motion { camera: "shed".into(), sighting });
+    stage.command(Command::Privacy(true)).unwrap();
+    let state = stage.appliance.state();
+    assert_eq!(state.recent.iter().map(|event| event.camera.as_str()).collect::<Vec<_>>(), ["shed"]);
+    assert!(state.cameras["shed"].motion && !state.cameras[PORCH].motion);
+}
+
+#[test]
+fn switching_motion_detection_off_ends_it_for_the_face_loop_too() {
+    let mut stage = Stage::new();
+    let started = stage.motion(MotionChange::Started);
+    assert!(started.iter().any(|effect| matches!(effect, Effect::Faces(_, FacesOrder::Moving(Some(_))))));
+    let (_, effects) = stage.command(Command::MotionDetection(false)).unwrap();
+    assert!(!stage.porch().motion);
+    // Its own end is not heard any more; without this, faces would be looked for at the same place for ever.
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Faces(_, FacesOrder::Moving(None)))),
+        "{effects:?}"
+    );
+    assert!(events(&stage.motion(MotionChange::Ended { lasted: Duration::ZERO })).is_empty());
+}
+
+#[test]
+fn event_ids_are_ordered_even_within_a_millisecond() {
+    let mut stage = Stage::new();
+    let mut ids = Vec::new();
+    for n in 0..300 {
+        let change =
+            if n % 2 == 0 { MotionChange::Started } else { MotionChange::Ended { lasted: Duration::ZERO } };
+        ids.extend(events(&stage.motion(change)).iter().map(|event| event.id.clone()));
+        if n % 100 == 99 {
+            stage.later(0.001);
+        }
+    }
+    assert_eq!(ids.len(), 300);
+    assert!(ids.windows(2).all(|two| two[0] < two[1]) && ids.iter().all(|id| id.len() == 26));
+    assert_eq!(stage.appliance.state().recent.len(), RECENT_EVENTS);
+    assert_eq!(stage.appliance.state().recent[0].id, ids[299], "the newest is first");
+}
+
+#[test]
+fn refused_commands_leave_the_state() {
+    let mut stage = Stage::new();
+    stage.camera(CameraNews::Lost(Problem::NoCamera { source: "file:x".into() }));
+    let before = format!("{:?}", stage.appliance.state());
+    assert_eq!(stage.command(Command::Snapshot).unwrap_err().code(), "no_camera");
+    let elsewhere = Input::Command { camera: "attic".into(), command: Command::Fps(5.0) };
+    assert_eq!(stage.appliance.handle(stage.now, elsewhere).unwrap_err().code(), "not_found");
+    assert_eq!(format!("{:?}", stage.appliance.state()), before);
+}
+
+#[test]
+fn a_lost_camera_claims_nothing() {
+    let mut stage = Stage::new();
+    stage.motion(MotionChange::Started);
+    stage.sees(&[("anna", "Anna")], true, Vec::new());
+    let effects = stage.camera(CameraNews::Lost(Problem::NoCamera { source: "file:x".into() }));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Faces(_, FacesOrder::Forget))));
+    assert_eq!(
+        (stage.present(), stage.porch().motion, stage.porch().status.word()),
+        ((vec![], false), false, "no_device")
+    );
+    assert!(stage.porch().opened.is_none() && !stage.porch().status.is_online());
+    // Looks that were under way bring nothing back; the end of motion is told.
+    let known = stage.is_known();
+    let late = [stage.sees(&[("anna", "Anna")], true, vec![known]), stage.motion(MotionChange::Started)];
+    assert!(late.iter().all(|effects| events(effects).is_empty()));
+    assert_eq!((stage.present(), stage.porch().motion), ((vec![], false), false));
+    assert_eq!(events(&stage.motion(MotionChange::Ended { lasted: Duration::ZERO }))[0].event_type, "end");
+}
+
+#[test]
+fn an_appliance_that_starts_in_private_says_so() {
+    let now = Stage::new().now;
+    let settings = Settings { privacy: true, ..Settings::default() };
+    let plan = CameraPlan { id: PORCH.into(), settings, ..CameraPlan::default() };
+    let stage = Stage { appliance: Appliance::new(vec![plan], now, 0), now };
+    assert!(stage.porch().status == Status::Privacy && stage.porch().status.is_online());
+}
+
+#[test]
+fn settings_are_orders_only_where_they_differ() {
+    let mut stage = Stage::new();
+    let fps = stage.porch().settings.fps;
+    assert!(stage.command(Command::Fps(fps)).unwrap().1.is_empty(), "nothing to do, nothing to save");
+    let (_, effects) = stage.command(Command::Fps(fps + 1.0)).unwrap();
+    assert!(
+        matches!(effects.as_slice(), [Effect::Camera(_, CameraOrder::Fps(_)), Effect::SaveSettings]),
+        "{effects:?}"
+    );
+}

@@ -1,0 +1,70 @@
+use super::*;
+
+fn document(components: Value) -> Value {
+    json!({ "dev": { "ids": ["a"] }, "o": { "name": "doorward" }, "cmps": components })
+}
+
+#[test]
+fn nothing_is_sent_that_the_broker_holds() {
+    let wanted = document(json!({ "motion": { "p": "binary_sensor", "name": "Motion" } }));
+    assert_eq!(steps(None, &wanted), std::slice::from_ref(&wanted));
+    assert!(steps(Some(&wanted), &wanted).is_empty());
+    // The order of keys says nothing.
+    let text = r#"{"o":{"name":"doorward"},"cmps":{"motion":{"name":"Motion","p":"binary_sensor"}},"dev":{"ids":["a"]}}"#;
+    assert!(steps(Some(&serde_json::from_str(text).unwrap()), &wanted).is_empty());
+}
+
+#[test]
+fn what_is_added_or_changed_is_one_step() {
+    let held = document(json!({ "motion": { "p": "binary_sensor" } }));
+    for wanted in [
+        document(json!({ "motion": { "p": "binary_sensor" }, "fps": { "p": "number" } })),
+        document(json!({ "motion": { "p": "binary_sensor", "name": "Moves" } })),
+    ] {
+        assert_eq!(steps(Some(&held), &wanted), std::slice::from_ref(&wanted));
+    }
+}
+
+#[test]
+fn what_is_removed_says_farewell_first() {
+    let held = document(
+        json!({ "motion": { "p": "binary_sensor", "name": "M" }, "fps": { "p": "number", "min": 1 } }),
+    );
+    let wanted = document(json!({ "motion": { "p": "binary_sensor", "name": "M" } }));
+    let farewell =
+        document(json!({ "motion": { "p": "binary_sensor", "name": "M" }, "fps": { "p": "number" } }));
+    assert_eq!(steps(Some(&held), &wanted), [farewell.clone(), wanted.clone()]);
+    // After the first step the broker holds the farewell, of which the second is left.
+    assert_eq!(steps(Some(&farewell), &wanted).last(), Some(&wanted));
+    let nothing = document(json!({}));
+    let all_gone = document(json!({ "motion": { "p": "binary_sensor" }, "fps": { "p": "number" } }));
+    assert_eq!(steps(Some(&held), &nothing), [all_gone, nothing]);
+}
+
+#[test]
+fn people_are_kept_until_the_household_is_known() {
+    let anna = json!({ "p": "binary_sensor", "unique_id": "x_anna", "name": "Anna" });
+    let held = document(
+        json!({ "person_anna": anna, "person_gone": { "p": "binary_sensor" }, "old": { "p": "sensor", "unique_id": "x" } }),
+    );
+    let unknown = json!({ "p": "binary_sensor", "unique_id": "x_unknown", "name": "Unknown person" });
+    let mut wanted = document(json!({ "person_unknown": unknown }));
+    keep_people(&held, &mut wanted);
+    assert_eq!(wanted, document(json!({ "person_unknown": unknown, "person_anna": anna })));
+    keep_people(&json!({ "cmps": [] }), &mut wanted);
+    assert_eq!(wanted["cmps"].as_object().map(Map::len), Some(2));
+}
+
+#[test]
+fn foreign_and_damaged_documents_are_replaced() {
+    let wanted = document(json!({ "fps": { "p": "number" } }));
+    for held in [
+        json!({}),
+        json!([1]),
+        json!("x"),
+        json!({ "cmps": 5 }),
+        document(json!({ "old": { "name": "no platform" } })),
+    ] {
+        assert_eq!(steps(Some(&held), &wanted), std::slice::from_ref(&wanted), "{held}");
+    }
+}

@@ -1,0 +1,293 @@
+//! Appliances in this process, a real Mosquitto, and a plain HTTP reader, each ended with its value.
+//!
+//! Not here: assertions about behaviour.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use doorward::app::{App, Facts};
+use doorward::config::cli::Flags;
+use doorward::config::{Config, Sources, load};
+use doorward::logic::state::State;
+use tempfile::TempDir;
+
+use crate::observer::{Door, PATIENCE, run_with_input, tool};
+
+/// The base of all topics of the appliances here.
+pub(crate) const BASE: &str = "doorward/n1";
+
+/// `doorward/n1/<rest>`
+pub(crate) fn t(rest: &str) -> String {
+    format!("{BASE}/{rest}")
+}
+
+/// One of two places for appliances that run vision; the machine has few cores.
+struct Seat;
+
+static SEATS: (Mutex<usize>, Condvar) = (Mutex::new(2), Condvar::new());
+
+impl Seat {
+    fn take() -> Self {
+        let mut free = SEATS.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            free = SEATS.1.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Self
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        *SEATS.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        SEATS.1.notify_one();
+    }
+}
+
+/// Everything that the appliances of this process log.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn logged() -> &'static Logged {
+    static LOGGED: std::sync::OnceLock<Logged> = std::sync::OnceLock::new();
+    static START: Once = Once::new();
+    let all = LOGGED.get_or_init(Logged::default);
+    START.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::INFO);
+        subscriber.with_writer(|| all.clone()).init();
+    });
+    all
+}
+
+/// Waits for a line of the log of this process that holds every one of `parts`.
+pub(crate) fn wait_for_log(parts: &[&str]) -> String {
+    let text = || {
+        let bytes = logged().0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = text();
+        if let Some(line) = text.lines().find(|line| parts.iter().all(|part| line.contains(part))) {
+            return line.to_owned();
+        }
+        assert!(Instant::now() < deadline, "no line with {parts:?} in the log:\n{text}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until there is something.
+pub(crate) fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A configuration made of flags alone: a folder, free ports, and `sets`, which win.
+pub(crate) fn configuration(data_dir: &Path, sets: &[String]) -> Config {
+    let own = ["node.id=n1", "node.name=House"].map(str::to_owned);
+    let flags = Flags {
+        data_dir: Some(data_dir.to_owned()),
+        http_bind: Some("127.0.0.1:0".into()),
+        set: own.into_iter().chain(sets.iter().cloned()).collect(),
+        ..Flags::default()
+    };
+    load(&Sources { flags, host_name: "test".into(), ..Sources::default() })
+        .unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// A running appliance. Dropping it stops it.
+pub(crate) struct Home {
+    app: Option<App>,
+    pub(crate) facts: Facts,
+    pub(crate) data: Arc<TempDir>,
+    sets: Vec<String>,
+    _seat: Seat,
+}
+
+impl Home {
+    /// An appliance with the embedded broker.
+    pub(crate) fn embedded(sets: &[&str]) -> Self {
+        let sets: Vec<String> =
+            ["broker.bind=127.0.0.1:0"].iter().chain(sets).map(|set| (*set).to_owned()).collect();
+        Self::start(Arc::new(tempfile::tempdir().expect("a temporary folder")), sets)
+    }
+
+    /// An appliance that talks to a Mosquitto.
+    pub(crate) fn external(door: &Door, sets: &[&str]) -> Self {
+        let own = [
+            "mqtt.host=127.0.0.1".to_owned(),
+            format!("mqtt.port={}", door.port),
+            format!("mqtt.username={}", door.user),
+            format!("mqtt.password={}", door.password),
+        ];
+        let sets = own.into_iter().chain(sets.iter().map(|set| (*set).to_owned())).collect();
+        Self::start(Arc::new(tempfile::tempdir().expect("a temporary folder")), sets)
+    }
+
+    fn start(data: Arc<TempDir>, sets: Vec<String>) -> Self {
+        let _seat = Seat::take();
+        logged();
+        let config = configuration(data.path(), &sets);
+        let app = App::start(&config).unwrap_or_else(|error| panic!("{error:#}"));
+        let facts = app.facts().clone();
+        Self { app: Some(app), facts, data, sets, _seat }
+    }
+
+    /// Stops it and starts it again on the same folder.
+    pub(crate) fn restart(mut self) -> Self {
+        self.stop();
+        let (data, sets) = (Arc::clone(&self.data), self.sets.clone());
+        drop(self);
+        Self::start(data, sets)
+    }
+
+    /// Stops it, which must be clean; returns how long it took.
+    pub(crate) fn stop(&mut self) -> Duration {
+        let began = Instant::now();
+        let app = self.app.take().expect("it is stopped once");
+        assert!(app.stop(), "something had to be left behind");
+        began.elapsed()
+    }
+
+    /// How people and Home Assistant enter the embedded broker.
+    pub(crate) fn door(&self) -> Door {
+        let (user, password) = self.facts.broker_login.as_ref().expect("the embedded broker runs");
+        let port = self.facts.broker.expect("the embedded broker runs").port();
+        Door { port, user: user.clone(), password: password.expose().to_owned() }
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.app.as_ref().expect("it runs").state()
+    }
+
+    /// Gets a path with the token; status and body.
+    pub(crate) fn get(&self, path: &str) -> (u16, Vec<u8>) {
+        http_get(self.facts.http, path, self.facts.token.expose())
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some(app) = self.app.take() {
+            let _ = app.stop();
+        }
+    }
+}
+
+/// A plain HTTP/1.1 GET; status and body.
+pub(crate) fn http_get(address: SocketAddr, path: &str, token: &str) -> (u16, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).expect("the page answers");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit can be set");
+    let ask = format!(
+        "GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(ask.as_bytes()).expect("the request is taken");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer in time");
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("an HTTP head");
+    let status =
+        String::from_utf8_lossy(&answer[..head]).split(' ').nth(1).and_then(|code| code.parse().ok());
+    (status.expect("a status"), answer.split_off(head + 4))
+}
+
+/// A port that is free now.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it has an address").port()
+}
+
+/// A real Mosquitto with one user, on a port of its own.
+pub(crate) struct Mosquitto {
+    process: Option<Child>,
+    pub(crate) folder: TempDir,
+    pub(crate) door: Door,
+}
+
+impl Mosquitto {
+    /// Without persistence: killing it wipes it. `options` are further lines for the listener.
+    pub(crate) fn start(options: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let door = Door { port: free_port(), user: "house".into(), password: "a secret".into() };
+        let file = folder.path().join("passwd");
+        let mut command = tool("mosquitto_passwd");
+        command.args(["-c", "-b"]).arg(&file).args([&door.user, &door.password]);
+        assert!(run_with_input(command, b"").status.success(), "mosquitto_passwd works");
+        // As root it would change its user and then not reach the folder.
+        let conf = format!(
+            "user root\npersistence_location {}/\nlistener {} 127.0.0.1\nallow_anonymous false\npassword_file {}\n{options}\n",
+            folder.path().display(),
+            door.port,
+            file.display()
+        );
+        std::fs::write(folder.path().join("mosquitto.conf"), conf).expect("the configuration is written");
+        let mut broker = Self { process: None, folder, door };
+        broker.run();
+        broker
+    }
+
+    /// Starts the process; returns when it listens.
+    pub(crate) fn run(&mut self) {
+        let mut command = tool("mosquitto");
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.log_file()).expect("a log file");
+        command.arg("-c").arg(self.folder.path().join("mosquitto.conf")).stderr(log).stdout(Stdio::null());
+        self.process = Some(command.spawn().expect("mosquitto runs"));
+        let port = self.door.port;
+        until(&format!("mosquitto on {port}"), || TcpStream::connect(("127.0.0.1", port)).ok());
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        process.kill().expect("it can be killed");
+        process.wait().expect("its end can be waited for");
+    }
+
+    /// Makes it take and send nothing, as a hanging machine does.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Ends the freeze.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("it runs").id().to_string();
+        assert!(tool("kill").args([signal, &process]).status().expect("kill runs").success());
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}

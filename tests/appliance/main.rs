@@ -1,0 +1,15 @@
+//! The whole appliance, from the camera to the broker, watched by clients that are not ours (mosquitto_sub, a plain HTTP reader).
+//!
+//! Each module is one or two appliances with many checks, because every appliance runs real vision; at most two run at once.
+//! Not here: the parts by themselves; they are tested beside their code and in the other folders of `tests/`.
+
+mod camera;
+mod commands;
+mod documents;
+mod embedded;
+mod external;
+mod kit;
+mod observer;
+mod process;
+mod story;
+mod tls;
