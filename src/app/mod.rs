@@ -151,7 +151,9 @@ impl App {
         while !self.broker.as_ref().is_some_and(|broker| broker.stats().router_failed) {
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        tracing::error!("the embedded broker has failed; the appliance ends so that it can be started afresh");
+        tracing::error!(
+            "the embedded broker has failed; the appliance ends so that it can be started afresh"
+        );
     }
 
     /// Makes a second signal end the process at once.

@@ -47,8 +47,7 @@ fn hash(html: &str, element: &str) -> String {
         .split_once(&format!("<{element}>"))
         .and_then(|(_, rest)| rest.split_once(&format!("</{element}>")))
         .map(|(content, _)| content);
-    content
-        .map_or("'none'".into(), |content| format!("'sha256-{}'", BASE64.encode(Sha256::digest(content))))
+    content.map_or("'none'".into(), |content| format!("'sha256-{}'", BASE64.encode(Sha256::digest(content))))
 }
 
 /// The page itself.
