@@ -164,7 +164,7 @@ impl App {
         });
     }
 
-    /// Stops everything in order, within [`STOP_LIMIT`]; false if something had to be left behind.
+    /// Stops everything in order, within 8 s; false if something had to be left behind.
     #[must_use]
     pub fn stop(self) -> bool {
         let deadline = Instant::now() + STOP_LIMIT;
