@@ -4,6 +4,8 @@
 //! Home Assistant refuse the whole device, so nothing optional is added lightly.
 //! Not here: when to publish ([`crate::mqtt`]).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::entities::{CAMERA, Category, Entity, Kind, Measure};
@@ -284,6 +286,23 @@ pub fn keep_people(held: &Value, wanted: &mut Value) {
             components.entry(id.clone()).or_insert_with(|| component.clone());
         }
     }
+}
+
+/// State topics that the document `before` names and none of `wanted` does.
+#[must_use]
+pub fn left_behind(before: Option<&Value>, wanted: &[Document]) -> BTreeSet<String> {
+    let alive: BTreeSet<&str> = wanted.iter().flat_map(|document| state_topics(&document.body)).collect();
+    let before = before.into_iter().flat_map(state_topics);
+    before.filter(|topic| !alive.contains(topic)).map(str::to_owned).collect()
+}
+
+fn state_topics(document: &Value) -> Vec<&str> {
+    let availability = document.get("availability").and_then(Value::as_array).into_iter().flatten();
+    let availability = availability.filter_map(|entry| entry.get("topic"));
+    let components = document.get("cmps").and_then(Value::as_object).into_iter().flatten();
+    let states = components
+        .flat_map(|(_, component)| [component.get("state_topic"), component.get("json_attributes_topic")]);
+    availability.chain(states.flatten()).filter_map(Value::as_str).collect()
 }
 
 /// The documents to publish, in order, so that the broker goes from what it holds to `wanted`.

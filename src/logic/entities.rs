@@ -4,6 +4,7 @@
 //! Not here: topics ([`super::topics`]) and the document for Home Assistant ([`super::discovery`]).
 
 use super::command::Command;
+use super::events::timestamp;
 use super::problem::{Problem, quoted};
 use super::state::{CameraState, Status};
 
@@ -429,10 +430,7 @@ pub const CAMERA: &[Entity<CameraState>] = &[
         doc: "When a face was last in view.",
         icon: None,
         category: Category::Diagnostic,
-        kind: Kind::Sensor {
-            measure: Measure::Time,
-            read: |camera| camera.last_face_at.map(|at| at.to_string()),
-        },
+        kind: Kind::Sensor { measure: Measure::Time, read: |camera| camera.last_face_at.map(timestamp) },
     },
 ];
 

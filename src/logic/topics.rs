@@ -61,6 +61,13 @@ impl Topics {
         &self.discovery
     }
 
+    /// Whether an appliance of this house may have published there: below the base topic, whatever the node was called.
+    #[must_use]
+    pub fn is_ours(&self, topic: &str) -> bool {
+        let house = self.base.rsplit_once('/').map_or("", |(house, _)| house);
+        below(topic, house).is_some() && !topic.contains(['+', '#'])
+    }
+
     /// Availability of the node; last will.
     #[must_use]
     pub fn status(&self) -> String {
@@ -209,6 +216,21 @@ mod tests {
             ("doorward/home/request/motion/reset".into(), Incoming::Request { verb: "motion/reset".into() }),
         ] {
             assert_eq!(topics.parse(&topic), Some(meaning), "{topic}");
+        }
+    }
+
+    #[test]
+    fn topics_of_an_earlier_name_are_ours_and_foreign_ones_are_not() {
+        let topics = topics();
+        for (topic, ours) in [
+            ("doorward/home/porch/motion", true),
+            ("doorward/old_home/status", true),
+            ("doorward", false),
+            ("doorwards/home/status", false),
+            ("doorward/+/status", false),
+            ("zigbee2mqtt/bridge/state", false),
+        ] {
+            assert_eq!(topics.is_ours(topic), ours, "{topic}");
         }
     }
 

@@ -29,8 +29,11 @@ pub(super) async fn receive(session: &mut Session<'_>, message: Publish) {
             }
         }
         Incoming::Set { .. } | Incoming::Press { .. } | Incoming::Request { .. } if message.retain => {
-            let problem = Problem::RetainedCommand;
-            session.log("warn", &format!("{}: {problem}", quoted(topic))).await;
+            // Emptying what is retained is the cure and needs no word.
+            if !message.payload.is_empty() {
+                let problem = Problem::RetainedCommand;
+                session.log("warn", &format!("{}: {problem}", quoted(topic))).await;
+            }
         }
         Incoming::Set { camera, key } => {
             let command = text(&message.payload).and_then(|text| setting(&key, text));

@@ -19,7 +19,7 @@ use super::commands;
 use super::outbox::News;
 use super::pictures::Pictures;
 use super::{Declined, Parts};
-use crate::logic::discovery::{keep_people, steps};
+use crate::logic::discovery::{Document, keep_people, left_behind, steps};
 use crate::logic::entities::CAMERA;
 use crate::logic::events::{Event, SCHEMA_VERSION, Sort, timestamp};
 use crate::logic::input::Input;
@@ -161,7 +161,8 @@ impl<'a> Session<'a> {
     async fn tick(&mut self, now: Instant) {
         self.publish_states(now).await;
         self.publish_documents(now).await;
-        if now >= self.health_due {
+        // The first figures come a moment after the start; zeros would be believed for a minute.
+        if now >= self.health_due && self.parts.state.borrow().node.rss_mb > 0.0 {
             self.health_due = now + HEALTH_EVERY;
             self.publish_health().await;
         }
@@ -240,12 +241,14 @@ impl<'a> Session<'a> {
             Documents::Ready { .. } => {}
         }
         let state = Arc::clone(&self.parts.state.borrow());
-        let wanted = self.parts.installation.documents(&state, &self.parts.topics);
-        self.clear_strangers(&wanted).await;
-        for mut document in wanted {
-            if let Some(held) = self.held.get(&document.object).filter(|_| !state.people_known) {
+        let mut wanted = self.parts.installation.documents(&state, &self.parts.topics);
+        for document in wanted.iter_mut().filter(|_| !state.people_known) {
+            if let Some(held) = self.held.get(&document.object) {
                 keep_people(held, &mut document.body);
             }
+        }
+        self.clear_strangers(&wanted).await;
+        for document in &wanted {
             let paused = match &self.documents {
                 Documents::Ready { next_at } => next_at.get(&document.object).is_some_and(|at| now < *at),
                 Documents::Listening { .. } => true,
@@ -254,22 +257,30 @@ impl<'a> Session<'a> {
                 continue;
             }
             // One step now; what it leads to is compared again after the pause.
-            if let Some(step) = steps(self.held.get(&document.object), &document.body).into_iter().next() {
+            let before = self.held.get(&document.object).cloned();
+            if let Some(step) = steps(before.as_ref(), &document.body).into_iter().next() {
                 self.publish_document(&document.object, Some(step), now).await;
+                self.clear_left_behind(before.as_ref(), &wanted).await;
             }
         }
     }
 
     /// Devices of this node that no longer exist: a camera that left the configuration.
-    async fn clear_strangers(&mut self, wanted: &[crate::logic::discovery::Document]) {
-        let gone: Vec<String> = self
-            .held
-            .keys()
-            .filter(|object| wanted.iter().all(|document| document.object != **object))
-            .cloned()
-            .collect();
+    async fn clear_strangers(&mut self, wanted: &[Document]) {
+        let is_gone = |object: &String| wanted.iter().all(|document| document.object != *object);
+        let gone: Vec<String> = self.held.keys().filter(|object| is_gone(object)).cloned().collect();
         for object in gone {
+            let before = self.held.get(&object).cloned();
             self.publish_document(&object, None, Instant::now()).await;
+            self.clear_left_behind(before.as_ref(), wanted).await;
+        }
+    }
+
+    /// What the broker keeps on topics of ours that no document names any more, because a camera or the node got another name.
+    async fn clear_left_behind(&self, before: Option<&Value>, wanted: &[Document]) {
+        for topic in left_behind(before, wanted).into_iter().filter(|topic| self.parts.topics.is_ours(topic))
+        {
+            self.retain(topic, "").await;
         }
     }
 

@@ -133,7 +133,14 @@ fn wrong_places_are_refused(door: &Door, observer: &Observer) {
     door.publish_with(&["-r"], &t("porch/privacy/set"), b"ON");
     observer
         .next(mark, "a retained command is refused", |m| m.topic == t("log") && m.text().contains("retain"));
+    let cleared = observer.mark();
     door.publish_with(&["-r"], &t("porch/privacy/set"), b"");
+    set(door, "fps", b"8");
+    observer.says(cleared, &t("porch/fps"), "8");
+    set(door, "fps", b"7");
+    observer.says(cleared, &t("porch/fps"), "7");
+    let complaints = observer.since(cleared).into_iter().filter(|m| m.topic == t("log")).count();
+    assert_eq!(complaints, 0, "clearing a retained command is the cure");
     let seen = observer.since(mark);
     assert!(!seen.iter().any(|m| m.topic == t("porch/privacy") && m.text() == "ON"));
     assert!(!seen.iter().any(|m| m.topic.contains("/image/event/")), "a refused press took a picture");

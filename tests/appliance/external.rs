@@ -158,7 +158,7 @@ fn a_broker_that_remembers_is_not_told_twice() {
 fn people_stay_while_the_appliance_starts(door: &Door, home: Home) {
     let observer = Observer::new(door);
     let mark = observer.mark();
-    let _home = home.restart();
+    let home = home.restart();
     observer.says(mark, &t("porch/person/barack"), "OFF");
     // Longer than the pause between two documents of one device.
     std::thread::sleep(Duration::from_millis(2500));
@@ -168,4 +168,25 @@ fn people_stay_while_the_appliance_starts(door: &Door, home: Home) {
         let person = &document.json()["cmps"]["person_barack"];
         assert!(person["unique_id"].is_string(), "Barack was sent away: {document}");
     }
+    drop(observer);
+    a_camera_with_another_name_leaves_nothing_behind(door, home);
+}
+
+fn a_camera_with_another_name_leaves_nothing_behind(door: &Door, home: Home) {
+    let old = |m: &&Message| m.topic.starts_with(&t("porch/")) && m.topic != t("porch/fps/set");
+    assert!(door.retained().iter().filter(old).count() > 10);
+    let (_, porch) = story::documents(&door.retained()).expect("both documents");
+    let observer = Observer::new(door);
+    let mark = observer.mark();
+    let _home = home.restart_changed(|set| set.replace("cameras.porch.", "cameras.shed."));
+    observer.says(mark, &t("shed/state"), "privacy");
+    observer.next(mark, "the old device goes", |m| m.topic == porch.topic && m.payload.is_empty());
+    let gone = || !door.retained().iter().any(|m| old(&m));
+    until("nothing is left of the old name", || gone().then_some(()));
+    let kept = door.retained();
+    let says = |topic: String| kept.iter().find(|m| m.topic == topic).map(|m| m.text().to_owned());
+    assert_eq!(
+        (says(t("status")).as_deref(), says(t("shed/status")).as_deref()),
+        (Some("online"), Some("online"))
+    );
 }

@@ -154,9 +154,20 @@ impl Home {
     }
 
     /// Stops it and starts it again on the same folder.
-    pub(crate) fn restart(mut self) -> Self {
+    pub(crate) fn restart(self) -> Self {
+        let sets = self.sets.clone();
+        self.restart_with(sets)
+    }
+
+    /// Stops it and starts it again with another configuration; texts in `sets` are changed by `change`.
+    pub(crate) fn restart_changed(self, change: impl Fn(&str) -> String) -> Self {
+        let sets = self.sets.iter().map(|set| change(set)).collect();
+        self.restart_with(sets)
+    }
+
+    fn restart_with(mut self, sets: Vec<String>) -> Self {
         self.stop();
-        let (data, sets) = (Arc::clone(&self.data), self.sets.clone());
+        let data = Arc::clone(&self.data);
         drop(self);
         Self::start(data, sets)
     }

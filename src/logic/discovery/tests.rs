@@ -56,6 +56,36 @@ fn people_are_kept_until_the_household_is_known() {
 }
 
 #[test]
+fn topics_that_nobody_names_any_more_are_left_behind() {
+    let named = |camera: &str| {
+        json!({
+            "availability": [{ "topic": "d/n/status" }, { "topic": format!("d/n/{camera}/status") }],
+            "cmps": {
+                "motion": {
+                    "p": "binary_sensor",
+                    "state_topic": format!("d/n/{camera}/motion"),
+                    "json_attributes_topic": format!("d/n/{camera}/motion/attributes"),
+                },
+                "fps": { "p": "number", "state_topic": format!("d/n/{camera}/fps"), "command_topic": format!("d/n/{camera}/fps/set") },
+                "live": { "p": "camera", "topic": format!("d/n/{camera}/image/live") },
+            },
+        })
+    };
+    let wanted = [Document { object: "o".into(), body: named("shed") }];
+    let left = |before: &Value| left_behind(Some(before), &wanted).into_iter().collect::<Vec<_>>();
+    // The node's own status lives on, commands and pictures were never kept.
+    assert_eq!(
+        left(&named("porch")),
+        ["d/n/porch/fps", "d/n/porch/motion", "d/n/porch/motion/attributes", "d/n/porch/status"]
+    );
+    assert!(
+        left(&named("shed")).is_empty()
+            && left(&json!([])).is_empty()
+            && left_behind(None, &wanted).is_empty()
+    );
+}
+
+#[test]
 fn foreign_and_damaged_documents_are_replaced() {
     let wanted = document(json!({ "fps": { "p": "number" } }));
     for held in [
