@@ -9,6 +9,7 @@ RUN apt-get update \
 WORKDIR /src
 # The dependencies first, with an empty program: this layer is rebuilt only when they change.
 COPY Cargo.toml Cargo.lock ./
+COPY benches benches
 RUN mkdir src \
  && echo 'fn main() {}' > src/main.rs \
  && touch src/lib.rs \

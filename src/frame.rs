@@ -26,7 +26,7 @@ pub enum Raw {
 
 /// One picture with its views. Shared as `Arc<Frame>`; never changed.
 pub struct Frame {
-    /// Number of the frame since the camera was opened, from 1; gaps are frames that were dropped.
+    /// Number of the frame since the camera thread began, from 1; it never goes back.
     pub seq: u64,
     /// When the camera delivered it.
     pub captured_at: Instant,

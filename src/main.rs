@@ -8,15 +8,21 @@ use std::process::ExitCode;
 use clap::Parser;
 use doorward::app::{App, Facts};
 use doorward::config::cli::{Cli, Command};
-use doorward::config::{Config, LogFormat, Sources, load};
+use doorward::config::{Camera, Config, LogFormat, Sources, load};
 use tracing_subscriber::EnvFilter;
+
+/// Trying again does not help: a supervisor shall not. The number is EX_CONFIG of sysexits.h.
+const CONFIG_FAULT: u8 = 78;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command();
     let config = match load(&Sources::of_process(cli.flags)) {
         Ok(config) => config,
-        Err(faults) => return fail(&faults.to_string()),
+        Err(faults) => {
+            fail(&faults.to_string());
+            return ExitCode::from(CONFIG_FAULT);
+        }
     };
     match command {
         Command::CheckConfig => {
@@ -28,6 +34,7 @@ fn main() -> ExitCode {
             Err(problem) => fail(&problem),
         },
         Command::Run => run(&config),
+        Command::Demo => run(&Config { cameras: vec![Camera::demo()], ..config }),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The demo scene seen by the real face models: the known person is found, large enough, and known; the stranger is not; and
 //! nobody is seen in the empty garden.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where its own ground is missing")]
+
 use doorward::camera::{Wish, demo};
 use doorward::jpeg;
 use doorward::logic::faces::{Embedding, Face, cosine};

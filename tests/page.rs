@@ -3,10 +3,13 @@
 //! Screenshots are left in the test's folder of the target directory, for people to look at. Not here: the server's answers
 //! (`http.rs`).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod rig;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +19,8 @@ use doorward::http::Limits;
 use doorward::jpeg;
 use doorward::logic::input::{FaceNews, FaceSighting, Input, MotionChange, MotionSighting};
 use doorward::logic::picture::Rect;
-use rig::{CAMERA, Rig, TOKEN, raw, wait_for};
+use doorward::logic::state::Person;
+use rig::{CAMERA, Rig, TOKEN, wait_for};
 use serde_json::{Value, json};
 
 /// Chromium with its driver; both end with it.
@@ -31,6 +35,7 @@ impl Browser {
     fn start() -> Self {
         let mut driver = Command::new("chromedriver")
             .args(["--port=0"])
+            .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -67,7 +72,11 @@ impl Browser {
             self.address,
             body.len()
         );
-        let answer = raw(self.address, text.as_bytes()).unwrap();
+        let mut stream = rig::connect(self.address);
+        // The first start of a browser on a busy machine takes a while.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        let answer = rig::read_answer(&mut BufReader::new(stream), false).unwrap();
         let value = answer.json()["value"].clone();
         assert_eq!(answer.status, 200, "{path}: {value}");
         value
@@ -114,7 +123,8 @@ impl Drop for Browser {
         if !self.session.is_empty() {
             self.call("DELETE", "", &Value::Null);
         }
-        let _ = self.driver.kill();
+        // The group, so that no browser stays behind when the driver never came to know it.
+        let _ = Command::new("kill").args(["--", &format!("-{}", self.driver.id())]).status();
         let _ = self.driver.wait();
     }
 }
@@ -195,9 +205,9 @@ fn happenings(rig: &Rig, picture: &Bytes) {
         motion(MotionChange::Started, 610, Some(picture.clone())),
         face("unknown", None, 605),
         motion(MotionChange::Ended { lasted: Duration::from_secs(12) }, 590, None),
-        Input::People(vec![("anna".into(), "Anna".into())]),
+        Input::People([("anna".into(), Person { name: "Anna".into(), uuid: "1".into() })].into()),
         motion(MotionChange::Started, 9, Some(picture.clone())),
-        face("known", Some(("anna", "Anna <i>Bright</i>")), 6),
+        face("known", Some(("anna", "Anna")), 6),
         Input::EventSent { camera: camera(), latency_ms: 84 },
     ] {
         rig.inbox.tell(input);
@@ -224,12 +234,6 @@ fn the_page_works_in_a_browser() {
     browser.wait_until(showing);
     assert_eq!(browser.run("return location.href"), json!(home), "the token has left the address bar");
     assert_eq!(browser.run("return document.cookie"), json!(""), "scripts cannot read the cookie");
-    assert_eq!(browser.run("return document.querySelector('h2').textContent"), json!("Front <b>porch</b>"));
-    assert_eq!(
-        browser.run("return document.querySelectorAll('h2 b, .event i').length"),
-        json!(0),
-        "no HTML from names"
-    );
     browser.wait_until("[...document.querySelectorAll('.thumb img')].some(img => img.naturalWidth > 0)");
     for (name, width, height, scheme) in [
         ("page-390", 390, 844, "light"),
@@ -247,14 +251,45 @@ fn the_page_works_in_a_browser() {
         browser.log("browser").into_iter().filter(|entry| entry["level"] == "SEVERE").collect();
     let expected = |entry: &Value| entry["message"].as_str().unwrap().contains("entities/fps");
     assert!(faults.iter().all(expected), "{faults:?}");
+    asks_nobody_else(&browser, &home);
+    names_are_text(&browser, &rig);
+    hiding_ends_the_stream(&browser, &rig);
+}
+
+/// Whatever our page asked for, it asked of us.
+fn asks_nobody_else(browser: &Browser, home: &str) {
+    let mut n_requests = 0;
     for entry in browser.log("performance") {
         let message: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
-        if message["message"]["method"] == "Network.requestWillBeSent" {
-            let url = message["message"]["params"]["request"]["url"].as_str().unwrap();
-            assert!(url.starts_with(&home) || url.starts_with("data:"), "a request to {url}");
+        let (method, about) = (&message["message"]["method"], &message["message"]["params"]);
+        // The browser's own start page asks for things too.
+        let is_ours = about["documentURL"].as_str().is_some_and(|url| url.starts_with(home));
+        if method == "Network.requestWillBeSent" && is_ours {
+            let url = about["request"]["url"].as_str().unwrap();
+            assert!(url.starts_with(home) || url.starts_with("data:"), "a request to {url}");
+            n_requests += 1;
         }
     }
-    hiding_ends_the_stream(&browser, &rig);
+    assert!(n_requests > 5, "{n_requests} requests were seen");
+}
+
+/// Names come from people and folders, so they may hold anything.
+fn names_are_text(browser: &Browser, rig: &Rig) {
+    let name = "<img src=x id=evil><script>document.title = 'evil'</script>";
+    let person = ("eve".to_owned(), name.to_owned());
+    let news = FaceNews {
+        event_type: "known",
+        person: Some(person.clone()),
+        record: serde_json::Map::new(),
+        captured_at: Instant::now(),
+        jpeg: None,
+    };
+    let sighting = FaceSighting { known: vec![person], unknown: false, any: true, decisions: vec![news] };
+    rig.inbox.tell(Input::Faces { camera: CAMERA.into(), sighting });
+    browser.wait_until("document.querySelector('.event .title').textContent.includes('<script>')");
+    browser.wait_until("document.querySelector('.line').textContent.includes('<script>')");
+    assert_eq!(browser.run("return document.querySelectorAll('#evil').length"), json!(0));
+    assert_eq!(browser.run("return document.title"), json!("Doorward"));
 }
 
 fn controls_work(browser: &Browser, rig: &Rig) {

@@ -17,6 +17,7 @@ use crate::config::{Config, Detector};
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::effect::FacesOrder;
+use crate::logic::faces::quality::Limits;
 use crate::logic::faces::tracker::Settings;
 use crate::logic::faces::{Decision, Gallery, Kind, PixelRect};
 use crate::logic::input::{FaceNews, FaceSighting, Input};
@@ -56,6 +57,10 @@ pub(super) fn start(
     let watches = setups.iter().map(|setup| {
         let settings = Settings {
             known: setup.plan.settings.face_threshold as f32,
+            limits: Limits {
+                min_width: config.faces.min_size as f32,
+                min_score: config.faces.min_score as f32,
+            },
             unknown_grace: config.faces.unknown_grace,
             ..Settings::default()
         };

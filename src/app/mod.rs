@@ -140,8 +140,20 @@ impl App {
                 () = address::stop_signal() => false,
                 () = watchers.triggered() => true,
                 () = core.triggered() => true,
+                () = self.broker_failure() => true,
             }
         })
+    }
+
+    /// Ends when the embedded broker's router has died, which its own thread tells nobody.
+    async fn broker_failure(&self) {
+        const LOOK_EVERY: Duration = Duration::from_secs(2);
+        while !self.broker.as_ref().is_some_and(|broker| broker.stats().router_failed) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tracing::error!(
+            "the embedded broker has failed; the appliance ends so that it can be started afresh"
+        );
     }
 
     /// Makes a second signal end the process at once.
@@ -152,7 +164,7 @@ impl App {
         });
     }
 
-    /// Stops everything in order, within [`STOP_LIMIT`]; false if something had to be left behind.
+    /// Stops everything in order, within 8 s; false if something had to be left behind.
     #[must_use]
     pub fn stop(self) -> bool {
         let deadline = Instant::now() + STOP_LIMIT;

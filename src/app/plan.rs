@@ -42,12 +42,15 @@ pub(super) fn cameras(
 }
 
 fn found_camera() -> Camera {
-    let (id, source) = match first_device() {
-        Some(device) => ("camera", format!("v4l2:{device}")),
-        None => ("demo", "demo".to_owned()),
+    let camera = match first_device() {
+        Some(device) => {
+            let id = Id::new("camera").expect("the id has only letters");
+            Camera::automatic(id, &format!("v4l2:{device}"))
+        }
+        None => Camera::demo(),
     };
-    tracing::info!("no camera is configured; using {source}");
-    Camera::automatic(Id::new(id).expect("the id has only letters"), &source)
+    tracing::info!("no camera is configured; using {}", camera.source);
+    camera
 }
 
 #[cfg(feature = "v4l")]

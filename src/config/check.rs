@@ -263,6 +263,8 @@ fn faces(values: &Values, data_dir: &Path) -> Faces {
         folder: values.filled("faces.folder").map_or_else(|| data_dir.join("faces"), PathBuf::from),
         detector,
         detect_width: values.integer("faces.detect_width"),
+        min_size: values.integer("faces.min_size"),
+        min_score: values.number("faces.min_score"),
         interval: values.interval("faces.cadence"),
         always: values.switch("faces.always"),
         unknown_grace: values.seconds("faces.unknown_grace"),

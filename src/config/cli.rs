@@ -33,6 +33,8 @@ impl Cli {
 pub enum Command {
     /// Run the appliance (the default).
     Run,
+    /// Run with the built-in demo scene, whatever cameras there are.
+    Demo,
     /// Check the configuration, list every mistake, and exit with 0 only if there is none.
     CheckConfig,
     /// Ask the running appliance whether it is well; exit with 0 only if it is (for container health checks).

@@ -146,6 +146,10 @@ pub(super) const KEYS: &[Key] = &[
         "How often faces are looked for while something moves."),
     key("faces.always", Kind::Switch(false),
         "Whether to look for faces without motion too."),
+    key("faces.min_size", integer(40, 32, 400, "pixels"),
+        "The width from which a face in the camera's picture may be named. Smaller ones show too little."),
+    key("faces.min_score", number(0.7, 0.5, 0.99, "score of the detector"),
+        "How sure the detector has to be that something is a face."),
     key("faces.unknown_grace", number(7.0, 0.0, 60.0, "seconds"),
         "How long a face is given to be recognised before it is called unknown."),
 

@@ -212,6 +212,10 @@ pub struct Faces {
     pub detector: Detector,
     /// The width in pixels that the detector looks at, 320 to 1280.
     pub detect_width: u32,
+    /// The width from which a face may be named, 32 to 400 pixels of the camera's picture.
+    pub min_size: u32,
+    /// The detector's score from which a box is taken for a face, 0.5 to 0.99.
+    pub min_score: f64,
     /// The time between two looks while something moves (1 / cadence), 50 ms to 10 s.
     pub interval: Duration,
     /// Look without motion too.
@@ -251,6 +255,12 @@ pub struct Camera {
 }
 
 impl Camera {
+    /// The built-in demo scene.
+    #[must_use]
+    pub fn demo() -> Self {
+        Self::automatic(Id("demo".into()), "demo")
+    }
+
     /// A camera with every other value at its default, for the case that none is configured.
     #[must_use]
     pub fn automatic(id: Id, source: &str) -> Self {

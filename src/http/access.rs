@@ -4,12 +4,13 @@
 //! from an address that sent many wrong ones: behind a proxy or a container's network all clients share one address, and one bad
 //! client must not lock the others out. Not here: accounts and roles.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use hyper::{HeaderMap, Method};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::base64;
 use super::route::Query;
 
 /// Name of the cookie.
@@ -150,7 +151,7 @@ fn secret_of(authorization: &str) -> Option<String> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let pair = String::from_utf8(base64::decode(rest)?).ok()?;
+    let pair = String::from_utf8(BASE64.decode(rest).ok()?).ok()?;
     let (_user, password) = pair.split_once(':')?;
     Some(password.to_owned())
 }
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_way_in_opens_with_the_token_only() {
-        let basic = |pair: &str| format!("Basic {}", base64::encode(pair.as_bytes()));
+        let basic = |pair: &str| format!("Basic {}", BASE64.encode(pair));
         let get = |authorization: &str| check(Method::GET, &[("authorization", authorization)], "");
         assert_eq!(get(&format!("Bearer {TOKEN}")), Ok(Key::Header));
         assert_eq!(get(&format!("bearer  {TOKEN}")), Ok(Key::Header));

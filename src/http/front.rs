@@ -108,8 +108,9 @@ impl Front {
             match accepted {
                 Ok((client, peer)) => {
                     told_failure = false;
+                    let place = front.admit(network(peer.ip()));
                     let (front, shutdown) = (Arc::clone(&front), shutdown.clone());
-                    tasks.spawn(async move { front.connection(client, peer, shutdown).await });
+                    tasks.spawn(async move { front.connection(client, peer, place, shutdown).await });
                 }
                 Err(error) => {
                     if !told_failure {
@@ -127,8 +128,14 @@ impl Front {
         Ok(())
     }
 
-    async fn connection(self: Arc<Self>, client: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
-        let Some(place) = self.admit(network(peer.ip())) else {
+    async fn connection(
+        &self,
+        client: TcpStream,
+        peer: SocketAddr,
+        place: Option<Place>,
+        shutdown: Shutdown,
+    ) {
+        let Some(_place) = place else {
             let Ok(_farewell) = self.farewells.try_acquire() else { return };
             return turn_away(client).await;
         };
@@ -145,7 +152,6 @@ impl Front {
             // Closed, broken or silent.
             Ok(_) | Err(_) => {}
         }
-        drop(place);
     }
 
     fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {

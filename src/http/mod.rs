@@ -3,7 +3,7 @@
 //! Two halves in one process. The *front* (hyper) owns every network socket: it parses, limits, authenticates and answers
 //! page and JSON. Pictures and streams are served by the *inner* server (tiny_http) on a private Unix socket: one anonymous
 //! request could stop a tiny_http that faced the network, so only requests that the front wrote itself reach it. Once the
-//! inner server begins to answer, the front takes the client's socket out of hyper and lets the kernel move the bytes.
+//! inner server begins to answer, the front takes the client's socket out of hyper and passes the bytes on as they are.
 //!
 //! ```text
 //! client ── TCP ── front: hyper ── route ── access ──┬── page, JSON ─────────────────────────────► client
@@ -14,7 +14,6 @@
 
 mod access;
 mod api;
-mod base64;
 mod describe;
 mod front;
 mod inner;
@@ -68,7 +67,7 @@ pub struct Parts {
 /// What one client, and all of them together, may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Streams and stills at once; each costs a thread of 256 kB and four file descriptors.
+    /// Streams and stills at once; each costs a thread, a buffer of 64 kB and four file descriptors.
     pub max_viewers: usize,
     /// Network connections at once.
     pub max_connections: usize,

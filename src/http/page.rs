@@ -2,13 +2,14 @@
 //!
 //! Not here: what the page shows; it reads `/api/state` like any other program.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use std::sync::LazyLock;
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, SET_COOKIE};
 use sha2::{Digest, Sha256};
 
-use super::base64;
 use super::reply::{self, Reply};
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -46,8 +47,7 @@ fn hash(html: &str, element: &str) -> String {
         .split_once(&format!("<{element}>"))
         .and_then(|(_, rest)| rest.split_once(&format!("</{element}>")))
         .map(|(content, _)| content);
-    content
-        .map_or("'none'".into(), |content| format!("'sha256-{}'", base64::encode(&Sha256::digest(content))))
+    content.map_or("'none'".into(), |content| format!("'sha256-{}'", BASE64.encode(Sha256::digest(content))))
 }
 
 /// The page itself.

@@ -59,7 +59,7 @@ fn setting(key: &str, text: &str) -> Result<Command, Problem> {
     let entity = camera_entity(key)?;
     if matches!(entity.kind, Kind::Button { .. }) {
         return Err(Problem::BadRequest {
-            detail: format!("{key} is pressed, not set: send PRESS to …/{key}/press"),
+            detail: format!("{key} is a button: send PRESS to its press topic"),
         });
     }
     entity.command(text)

@@ -41,8 +41,8 @@ const MAX_PACKET: u32 = 4 << 20;
 const QUEUE: usize = 64;
 /// Messages from the broker that may wait for us; more at once is a flood and is cut.
 const INCOMING: usize = 256;
-/// First and longest pause between attempts to connect.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// First and longest pause between attempts to connect; with the jitter at most 30 s.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(25));
 /// How long the last word may take at the end.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(3);
 
@@ -148,10 +148,15 @@ pub async fn run(mut parts: Parts, shutdown: Shutdown) {
 
 /// Up to a fifth longer, so that many appliances do not return in step.
 fn jittered(pause: Duration) -> Duration {
+    pause.mul_f32(1.0 + 0.2 * random_share())
+}
+
+/// Something from 0 to 1, for spreading load; not for secrets.
+fn random_share() -> f32 {
     let mut byte = [0u8];
-    // Without randomness the pause is simply exact.
+    // Without randomness nothing is spread, which is no fault.
     let _ = getrandom::fill(&mut byte);
-    pause + pause * u32::from(byte[0]) / (5 * 255)
+    f32::from(byte[0]) / 255.0
 }
 
 /// One connection from dialling to its end; `Ok` only after our own farewell.

@@ -37,7 +37,7 @@ const DOCUMENT_PAUSE: Duration = Duration::from_secs(2);
 const PRESENCE_EVERY: Duration = Duration::from_secs(30);
 const HEALTH_EVERY: Duration = Duration::from_secs(60);
 const DETAILS_EVERY: Duration = Duration::from_secs(1);
-/// Home Assistant needs a moment after its birth message until its subscriptions stand.
+/// Home Assistant needs a moment after its birth message until its subscriptions stand: this long, and up to this much more.
 const BIRTH_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 /// An event that could not be sent for this long is history, and nobody shall act on it.
 const STALE: Duration = Duration::from_secs(30);
@@ -327,8 +327,7 @@ impl<'a> Session<'a> {
 
     /// Home Assistant was born: everything it may have missed is due in a moment.
     pub(super) fn born(&mut self, now: Instant) {
-        let spread = super::jittered(BIRTH_DELAY.1) - BIRTH_DELAY.1;
-        self.birth_due = Some(now + BIRTH_DELAY.0 + spread * 5);
+        self.birth_due = Some(now + BIRTH_DELAY.0 + BIRTH_DELAY.1.mul_f32(super::random_share()));
     }
 
     async fn repeat_everything(&mut self, now: Instant) {

@@ -97,7 +97,7 @@ fn a_configuration_is_judged_by_the_exit_code() {
     let mut bad = doorward(place.path());
     let output = bad.arg("check-config").arg("--config").arg(&file).output().expect("the program runs");
     let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(78), "{text}");
     for part in ["http.bind", "bad.toml:2", "bad.toml:5", "fsp", "fps", "bad.toml:6"] {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }

@@ -70,11 +70,11 @@ impl Rig {
 
     /// Publishes `pictures` in turn, `fps` of them a second, and signs the camera in as running.
     pub fn with_pictures(limits: Limits, fps: f64, pictures: Vec<Bytes>) -> Self {
-        let plan =
-            CameraPlan { id: CAMERA.into(), name: "Front <b>porch</b>".into(), ..CameraPlan::default() };
+        let plan = CameraPlan { id: CAMERA.into(), name: "Front porch".into(), ..CameraPlan::default() };
         let mut appliance = Appliance::new(vec![plan], now(), 7);
         let (inbox, requests) = Inbox::new();
         let (tell, state) = watch::channel(Arc::new(appliance.state().clone()));
+        let size = jpeg::check(&pictures[0]).unwrap();
         let (hub, shutdown) = (Hub::new(), Shutdown::new());
         let run_dir = tempfile::tempdir().unwrap();
         let (front, inner) = http::new(Parts {
@@ -99,7 +99,8 @@ impl Rig {
         threads.push(std::thread::spawn(move || think(&mut appliance, &requests, &tell, &slot, &stop)));
         let (stop, slot, seen) = (shutdown.clone(), Arc::clone(&hub), state.clone());
         threads.push(std::thread::spawn(move || film(&slot, &seen, fps, &pictures, &stop)));
-        let opened = Opened { width: 640, height: 480, format: "MJPG".into(), description: "rig".into() };
+        let (width, height) = size;
+        let opened = Opened { width, height, format: "MJPG".into(), description: "rig".into() };
         inbox.tell(Input::Camera { camera: CAMERA.into(), news: CameraNews::Opened(opened) });
         let node = NodeState { mqtt_connected: true, uptime_s: 4000, rss_mb: 42.5, cpu_pct: 3.1 };
         inbox.tell(Input::Health(node, vec![(CAMERA.into(), 1)]));
@@ -262,8 +263,8 @@ pub fn read_head(from: &mut impl BufRead) -> io::Result<(u16, Vec<(String, Strin
     let mut headers = Vec::new();
     loop {
         let line = read_line(from)?;
-        match line.split_once(": ") {
-            Some((name, value)) => headers.push((name.to_owned(), value.to_owned())),
+        match line.split_once(':') {
+            Some((name, value)) => headers.push((name.to_owned(), value.trim().to_owned())),
             None => return Ok((status, headers)),
         }
     }

@@ -1,7 +1,7 @@
 //! The built-in scene: a camera for those who have none, and for tests, with real faces in real pixels.
 //!
 //! Nothing here tells anybody what is to be seen: motion and faces must be found in the pictures, as with any camera.
-//! [`scene`] says what happens when, [`paint`] makes the pixels. The photographs lie in `assets/demo` (their origin is in
+//! [`scene`] says what happens when, `paint` makes the pixels. The photographs lie in `assets/demo` (their origin is in
 //! `docs/third-party.md`) and are part of the program.
 
 use std::time::Instant;

@@ -27,23 +27,25 @@ pub(super) struct Painter {
     dice: Dice,
 }
 
-/// Somebody cut out of a photograph.
+/// Somebody cut out of a photograph, every value of a pixel in a plane of its own.
 pub(super) struct Cutout {
     width: usize,
     height: usize,
-    /// Brightness, blue difference, red difference and opacity of each pixel.
-    pixels: Vec<[u8; 4]>,
+    luma: Vec<u8>,
+    blue: Vec<u8>,
+    red: Vec<u8>,
+    opacity: Vec<u8>,
 }
 
 impl Cutout {
     /// Joins a photograph and the opacity of its pixels, which must be of one size.
     pub(super) fn new(photo: &Rgb, opacity: &Gray) -> Option<Self> {
         let same = (photo.width, photo.height) == (opacity.width, opacity.height);
-        let pixels = photo.data.chunks_exact(3).zip(&opacity.data).map(|(rgb, opacity)| {
-            let [luma, blue, red] = yuv(rgb);
-            [luma, blue, red, *opacity]
-        });
-        same.then(|| Self { width: photo.width, height: photo.height, pixels: pixels.collect() })
+        let pixels: Vec<[u8; 3]> = photo.data.chunks_exact(3).map(yuv).collect();
+        let plane = |channel: usize| pixels.iter().map(|pixel| pixel[channel]).collect();
+        let opacity = opacity.data.clone();
+        let (width, height) = (photo.width, photo.height);
+        same.then(|| Self { width, height, luma: plane(0), blue: plane(1), red: plane(2), opacity })
     }
 }
 
@@ -140,44 +142,45 @@ fn blend(canvas: &mut [u8], width: usize, height: usize, cutout: &Cutout, walker
     let top = height as f32 * (1.02 - walker.height - walker.lift);
     let (luma, chroma) = canvas.split_at_mut(width * height);
     let (blue, red) = chroma.split_at_mut(width * height / 4);
-    let across = samples(left, scale, cutout.width, 1, width);
-    for row in samples(top, scale, cutout.height, 1, height) {
-        let target = &mut luma[row.target * width..][..width];
-        for column in &across {
-            let [at, opacity] = mixed(cutout, row, *column, [0, 3]);
-            mix(&mut target[column.target], at, opacity);
-        }
-    }
-    let across = samples(left, scale, cutout.width, 2, width / 2);
-    for row in samples(top, scale, cutout.height, 2, height / 2) {
-        let start = row.target * width / 2;
-        for column in &across {
-            let [to_blue, to_red, opacity] = mixed(cutout, row, *column, [1, 2, 3]);
-            mix(&mut blue[start + column.target], to_blue, opacity);
-            mix(&mut red[start + column.target], to_red, opacity);
+    for (step, planes) in
+        [(1, vec![(&cutout.luma, luma)]), (2, vec![(&cutout.blue, blue), (&cutout.red, red)])]
+    {
+        let columns = samples(left, scale, cutout.width, step, width / step);
+        let rows = samples(top, scale, cutout.height, step, height / step);
+        let (mut values, mut opacity) = (Vec::new(), Vec::new());
+        for (plane, target) in planes {
+            for row in &rows {
+                between(plane, cutout.width, *row, &mut values);
+                between(&cutout.opacity, cutout.width, *row, &mut opacity);
+                let line = &mut target[row.target * (width / step)..][..width / step];
+                for column in &columns {
+                    mix(&mut line[column.target], *column, &values, &opacity);
+                }
+            }
         }
     }
 }
 
-/// Some channels between four pixels of the cutout. Nothing is computed where it is transparent.
-#[inline]
-fn mixed<const N: usize>(cutout: &Cutout, row: Sample, column: Sample, channels: [usize; N]) -> [u32; N] {
-    let at = row.source * cutout.width + column.source;
-    let upper = &cutout.pixels[at..at + 2];
-    let lower = &cutout.pixels[at + cutout.width..][..2];
-    if upper[0][3] | upper[1][3] | lower[0][3] | lower[1][3] == 0 {
-        return [0; N];
-    }
-    channels.map(|channel| {
-        let [a, b, c, d] = [upper[0], upper[1], lower[0], lower[1]].map(|pixel| u32::from(pixel[channel]));
-        let above = a * (256 - column.part) + b * column.part;
-        let below = c * (256 - column.part) + d * column.part;
-        (above * (256 - row.part) + below * row.part) >> 16
-    })
+/// The line between two rows of a plane; whole rows at once, which the compiler turns into vector instructions.
+fn between(plane: &[u8], width: usize, row: Sample, line: &mut Vec<u16>) {
+    let (upper, lower) = plane[row.source * width..][..2 * width].split_at(width);
+    let part = row.part as u16;
+    line.clear();
+    line.extend(
+        upper.iter().zip(lower).map(|(a, b)| (u16::from(*a) * (256 - part) + u16::from(*b) * part) >> 8),
+    );
 }
 
+/// Lays a value over a pixel; nothing is computed where the cutout is transparent.
 #[inline]
-fn mix(target: &mut u8, value: u32, opacity: u32) {
+fn mix(target: &mut u8, column: Sample, values: &[u16], opacity: &[u16]) {
+    let at = |line: &[u16]| [u32::from(line[column.source]), u32::from(line[column.source + 1])];
+    let along = |[a, b]: [u32; 2]| (a * (256 - column.part) + b * column.part) >> 8;
+    let opacity = at(opacity);
+    if opacity == [0, 0] {
+        return;
+    }
+    let (value, opacity) = (along(at(values)), along(opacity));
     *target = ((u32::from(*target) * (255 - opacity) + value * opacity + 127) / 255) as u8;
 }
 

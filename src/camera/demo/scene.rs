@@ -3,7 +3,7 @@
 //! One round lasts [`ROUND_SECONDS`] and is repeated: an empty garden, somebody the house knows comes up the path, waits a
 //! moment and leaves, nobody, a stranger does the same, nobody, the lights go off and on, nobody. The seed moves the times
 //! and decides from which side people come.
-//! Not here: pixels ([`super::paint`], [`super::garden`]).
+//! Not here: pixels (`paint`, `garden`).
 
 /// Length of a round.
 pub const ROUND_SECONDS: f64 = 60.0;

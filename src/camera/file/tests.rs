@@ -1,3 +1,5 @@
+//! Tests of the file sources, through the front door.
+
 use super::*;
 
 fn wish(fps: f64) -> Wish {

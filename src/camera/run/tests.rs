@@ -1,3 +1,5 @@
+//! Tests of the camera thread with real sources.
+
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

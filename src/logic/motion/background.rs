@@ -1,6 +1,6 @@
 //! What the scene looks like when nothing moves, and how much each pixel trembles by itself.
 //!
-//! Not here: which differences are motion; see [`super`] for the decision and [`super::structure`] for light and shake.
+//! Not here: which differences are motion; see [`super`] for the decision and `light` and `shake` for what looks like it.
 //!
 //! Detection reads only bytes (`mean`, `limit`), so it vectorises; everything slow is learnt at most every [`TICK`], which also makes
 //! it independent of the frame rate: 5 and 30 pictures a second teach the same.
