@@ -3,7 +3,7 @@
 //! Each module is one or two appliances with many checks, because every appliance runs real vision; at most two run at once.
 //! Not here: the parts by themselves; they are tested beside their code and in the other folders of `tests/`.
 
-#![allow(clippy::print_stdout, reason = "measured times are part of the outcome")]
+#![allow(clippy::print_stdout, reason = "figures of a run, shown with --nocapture")]
 
 mod camera;
 mod commands;

@@ -41,7 +41,7 @@ impl Stage {
         let boxes = vec![super::super::picture::Rect::WHOLE];
         let jpeg = Some(Bytes::from_static(b"jpeg"));
         let captured_at = self.now.instant;
-        let sighting = MotionSighting { change: Some(change), area_pct: 3.2, boxes, captured_at, jpeg };
+        let sighting = MotionSighting { change: Some(change), area_pct: 3.12, boxes, captured_at, jpeg };
         self.does(Input::Motion { camera: PORCH.into(), sighting })
     }
 
