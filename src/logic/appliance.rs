@@ -231,10 +231,10 @@ impl Appliance {
 
     fn motion(&mut self, now: Now, id: &str, sighting: MotionSighting) -> Vec<Effect> {
         let Some(camera) = self.state.cameras.get_mut(id) else { return Vec::new() };
-        // Motion ends after the camera was lost, but it does not begin.
-        let is_news =
-            camera.status == Status::Running || matches!(sighting.change, Some(MotionChange::Ended { .. }));
-        if !camera.settings.motion_detection || camera.settings.privacy || !is_news {
+        // Motion ends after the camera was lost or detection switched off, but it does not begin.
+        let watched = camera.status == Status::Running && camera.settings.motion_detection;
+        let ends = matches!(sighting.change, Some(MotionChange::Ended { .. }));
+        if camera.settings.privacy || !(watched || ends) {
             return Vec::new();
         }
         let name = camera.name.clone();
