@@ -290,10 +290,14 @@ impl Watch {
         let person = decision.person.as_ref();
         // Who has left is in no picture; what is told is that nobody is there now.
         let has_left = decision.kind == Kind::Left;
+        let mut record = decision.record();
+        if has_left {
+            record.retain(|key, _| key == "rule");
+        }
         FaceNews {
             event_type: decision.kind.word(),
             person: person.map(|person| (person.slug.to_string(), person.name.to_string())),
-            record: decision.record(),
+            record,
             captured_at: if has_left { Instant::now() } else { decision.captured_at },
             jpeg: self.best.get(&decision.track).filter(|_| !has_left).cloned(),
         }

@@ -376,7 +376,8 @@ impl Workshop {
                 .map(|setup| (setup.plan.id.clone(), setup.uuid.clone()))
                 .collect(),
             version: VERSION.into(),
-            url: facts.url.clone(),
+            // A link to this machine itself is of no use on another one.
+            url: if facts.http.ip().is_loopback() { String::new() } else { facts.url.clone() },
         }
     }
 

@@ -172,8 +172,7 @@ impl Appliance {
     fn clear_presence(&mut self, id: &str) {
         self.last_seen.retain(|(camera, _), _| camera != id);
         if let Some(camera) = self.state.cameras.get_mut(id) {
-            camera.present.clear();
-            camera.unknown_present = false;
+            camera.end_all_presence();
         }
     }
 
@@ -194,7 +193,10 @@ impl Appliance {
         let Some(camera) = self.state.cameras.get_mut(id) else { return Vec::new() };
         match news {
             CameraNews::Rate(fps) => {
-                camera.measured_fps = fps;
+                // Half a frame more or less is jitter, and each value becomes a row in Home Assistant's recorder.
+                if (camera.measured_fps - fps).abs() >= 0.5 || fps == 0.0 {
+                    camera.measured_fps = fps;
+                }
                 Vec::new()
             }
             // News that crossed an order on its way must not open what was just closed.
@@ -260,7 +262,7 @@ impl Appliance {
             }
             MotionChange::Ended { lasted } => {
                 camera.motion = false;
-                detail.insert("lasted_s".into(), json!(lasted.as_secs_f64()));
+                detail.insert("lasted_s".into(), json!((lasted.as_secs_f64() * 10.0).round() / 10.0));
                 ("end", format!("No more motion at {name}"))
             }
             MotionChange::Suppressed { reason } => {
@@ -289,6 +291,13 @@ impl Appliance {
         if sighting.any && !camera.last_face_at.is_some_and(told_lately) {
             camera.last_face_at = Some(now.wall);
         }
+        let decisions = sighting.decisions;
+        for news in decisions.iter().filter(|news| news.event_type == "left") {
+            // Told to have left means no longer present, unless somebody of that name is seen all the same.
+            let slug = news.person.as_ref().map_or("", |(slug, _)| slug);
+            self.last_seen.remove(&(id.to_owned(), slug.to_owned()));
+            camera.end_presence(slug);
+        }
         for (slug, name) in sighting.known {
             self.last_seen.insert((id.into(), slug.clone()), now.instant);
             camera.present.insert(slug, name);
@@ -297,7 +306,6 @@ impl Appliance {
             self.last_seen.insert((id.into(), String::new()), now.instant);
             camera.unknown_present = true;
         }
-        let decisions = sighting.decisions;
         decisions.into_iter().map(|news| self.face_event(now, id, &name, news)).collect()
     }
 
@@ -357,11 +365,7 @@ impl Appliance {
         self.last_seen.retain(|(id, slug), seen| {
             let stays = now.saturating_duration_since(*seen) < PRESENCE_HOLD;
             if let Some(camera) = cameras.get_mut(id).filter(|_| !stays) {
-                if slug.is_empty() {
-                    camera.unknown_present = false;
-                } else {
-                    camera.present.remove(slug);
-                }
+                camera.end_presence(slug);
             }
             stays
         });

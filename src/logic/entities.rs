@@ -367,7 +367,7 @@ pub const CAMERA: &[Entity<CameraState>] = &[
     Entity {
         key: "snapshot",
         name: Some("Snapshot"),
-        doc: "Takes the present picture as an event of its own.",
+        doc: "Takes the present picture; it goes to the live picture, to image/event/<id> and to the page.",
         icon: Some("mdi:camera"),
         category: Category::Primary,
         kind: Kind::Button { press: Command::Snapshot },
@@ -449,13 +449,17 @@ pub fn camera_entity(key: &str) -> Result<&'static Entity<CameraState>, Problem>
 fn present(camera: &CameraState) -> String {
     let mut names: Vec<&str> = camera.present.values().map(String::as_str).collect();
     if camera.unknown_present {
-        names.push("unknown");
+        names.push("somebody unknown");
     }
     if names.is_empty() {
         return "nobody".into();
     }
     // Home Assistant takes 255 characters at most.
     let mut text = names.join(", ");
+    // Home Assistant takes these words for "no value"; somebody may be called so.
+    if ["unknown", "unavailable", "none"].contains(&text.to_lowercase().as_str()) {
+        text = format!("{text} (a person)");
+    }
     while text.chars().count() > 255 {
         names.pop();
         text = format!("{}, …", names.join(", "));

@@ -116,11 +116,16 @@ impl Event {
         let waited = now.saturating_duration_since(self.decided_at);
         payload.insert("live".into(), json!(waited < LIVE));
         payload.insert("title".into(), json!(self.title));
-        payload.insert("notify".into(), json!(true));
+        payload.insert("notify".into(), json!(self.is_worth_telling()));
         payload.insert("image".into(), self.image(topics));
         payload.insert("latency".into(), self.latency(now));
         payload.extend(self.detail.clone());
         Value::Object(payload)
+    }
+
+    /// Whether a person wants to be told. Ends and what was held back are for automations.
+    fn is_worth_telling(&self) -> bool {
+        !matches!(self.event_type, "end" | "suppressed" | "left" | "snapshot")
     }
 
     /// From the first frame in which it could be seen: to the decision, and to this message.

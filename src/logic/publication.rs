@@ -100,6 +100,17 @@ fn state_details(camera: &CameraState) -> Value {
     })
 }
 
+/// The last words about people: nobody is in view. What is not retained stays in Home Assistant as it was said last, and a
+/// restart would look like an arrival.
+#[must_use]
+pub fn farewell(state: &State, topics: &Topics) -> Vec<Message> {
+    let mut empty = state.clone();
+    empty.cameras.values_mut().for_each(CameraState::end_all_presence);
+    let mut messages = messages(&empty, topics);
+    messages.retain(|message| message.sort == Sort::Presence);
+    messages
+}
+
 /// The payload of the node's `health` topic.
 #[must_use]
 pub fn health(node: &NodeState, at: jiff::Timestamp, reconnects: u64, dropped: u64) -> Value {

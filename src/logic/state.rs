@@ -89,12 +89,13 @@ impl Status {
         }
     }
 
-    /// Whether Home Assistant shall see the camera as available. Privacy is wanted, not a fault: the switch must stay usable.
+    /// Whether Home Assistant shall see the camera as available. Privacy is wanted, not a fault: the switch must stay usable. A
+    /// camera that is being opened is not away yet: going away and coming back within a second fires automations.
     #[must_use]
     pub fn is_online(&self) -> bool {
         match self {
-            Self::Running | Self::Privacy => true,
-            Self::Starting | Self::NoDevice(_) | Self::Error(_) => false,
+            Self::Starting | Self::Running | Self::Privacy => true,
+            Self::NoDevice(_) | Self::Error(_) => false,
         }
     }
 }
@@ -143,6 +144,23 @@ pub struct CameraState {
     pub viewers: usize,
     /// When a face was last in view.
     pub last_face_at: Option<Timestamp>,
+}
+
+impl CameraState {
+    /// Nobody of this slug is in view any more; the empty slug stands for somebody unknown.
+    pub(crate) fn end_presence(&mut self, slug: &str) {
+        if slug.is_empty() {
+            self.unknown_present = false;
+        } else {
+            self.present.remove(slug);
+        }
+    }
+
+    /// Nobody is in view any more.
+    pub(crate) fn end_all_presence(&mut self) {
+        self.present.clear();
+        self.unknown_present = false;
+    }
 }
 
 /// Details of motion.

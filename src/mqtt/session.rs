@@ -137,6 +137,10 @@ impl<'a> Session<'a> {
     }
 
     async fn farewell(&mut self) {
+        let state = Arc::clone(&self.parts.state.borrow());
+        for Message { topic, payload, .. } in publication::farewell(&state, &self.parts.topics) {
+            self.send(topic, Bytes::from(payload), QoS::AtLeastOnce, false).await;
+        }
         for id in self.parts.hubs.keys().cloned().collect::<Vec<_>>() {
             self.retain(self.parts.topics.camera_status(&id), "offline").await;
         }
@@ -152,7 +156,7 @@ impl<'a> Session<'a> {
             "version": installation.version,
             "uuid": installation.node_uuid,
             "schema": SCHEMA_VERSION,
-            "urls": [installation.url],
+            "urls": [&installation.url].into_iter().filter(|url| !url.is_empty()).collect::<Vec<_>>(),
             "cameras": self.parts.hubs.keys().collect::<Vec<_>>(),
         });
         self.retain(self.parts.topics.info(), &info.to_string()).await;
@@ -382,8 +386,8 @@ impl<'a> Session<'a> {
         let payload = event.payload(sent_at, with_picture.then_some(&self.parts.topics));
         let topic = self.parts.topics.entity(&event.camera, key);
         self.send(topic, Bytes::from(payload.to_string()), QoS::AtLeastOnce, false).await;
-        // Unknown and unsure wait on purpose, so they say nothing about our speed.
-        if matches!(event.event_type, "unknown" | "unsure") {
+        // The others wait on purpose or are due to the clock, so they say nothing about our speed.
+        if !matches!(event.event_type, "start" | "known") {
             return;
         }
         let latency_ms = event.age_ms(sent_at);
