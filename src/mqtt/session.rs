@@ -150,13 +150,15 @@ impl<'a> Session<'a> {
 
     async fn publish_info(&mut self) {
         let installation = &self.parts.installation;
+        let urls: Vec<&str> =
+            Some(installation.url.as_str()).filter(|url| !url.is_empty()).into_iter().collect();
         let info = json!({
             "v": SCHEMA_VERSION,
             "ts": timestamp(Timestamp::now()),
             "version": installation.version,
             "uuid": installation.node_uuid,
             "schema": SCHEMA_VERSION,
-            "urls": [&installation.url].into_iter().filter(|url| !url.is_empty()).collect::<Vec<_>>(),
+            "urls": urls,
             "cameras": self.parts.hubs.keys().collect::<Vec<_>>(),
         });
         self.retain(self.parts.topics.info(), &info.to_string()).await;

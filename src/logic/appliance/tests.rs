@@ -100,6 +100,39 @@ fn presence_holds_and_ends_by_the_clock() {
 }
 
 #[test]
+fn who_is_told_to_have_left_is_no_longer_present() {
+    let mut stage = Stage::new();
+    let left = |stage: &Stage| FaceNews { event_type: "left", jpeg: None, ..stage.is_known() };
+    stage.sees(&[("anna", "Anna")], true, vec![stage.is_known()]);
+    stage.sees(&[("anna", "Anna")], true, vec![left(&stage)]);
+    assert_eq!(stage.present(), (vec!["Anna"], true), "a second face of that name is still there");
+    let told = stage.sees(&[], true, vec![left(&stage)]);
+    assert_eq!(stage.present(), (vec![], true));
+    let payload = events(&told)[0].payload(stage.now.instant, None);
+    assert_eq!((&payload["event_type"], &payload["notify"]), (&json!("left"), &json!(false)));
+}
+
+#[test]
+fn the_end_of_motion_is_told_though_detection_was_switched_off() {
+    let mut stage = Stage::new();
+    stage.motion(MotionChange::Started);
+    stage.command(Command::MotionDetection(false)).unwrap();
+    assert_eq!(events(&stage.motion(MotionChange::Started)).len(), 0);
+    let lasted = Duration::from_millis(2345);
+    let ended = stage.motion(MotionChange::Ended { lasted });
+    assert_eq!(events(&ended)[0].payload(stage.now.instant, None)["lasted_s"], json!(2.3));
+}
+
+#[test]
+fn a_jitter_of_the_rate_is_not_told() {
+    let mut stage = Stage::new();
+    for (measured, told) in [(15.0, 15.0), (15.3, 15.0), (14.4, 14.4), (0.0, 0.0)] {
+        stage.camera(CameraNews::Rate(measured));
+        assert_eq!(stage.porch().measured_fps, told);
+    }
+}
+
+#[test]
 fn somebody_who_is_no_longer_enrolled_is_not_present() {
     let mut stage = Stage::new();
     stage.sees(&[("anna", "Anna"), ("ben", "Ben")], false, Vec::new());

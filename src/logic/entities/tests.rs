@@ -103,10 +103,13 @@ fn what_names_people_is_known_as_such() {
     let mut camera = CameraState::default();
     let says = |camera: &CameraState| camera_entity("faces/present").unwrap().state(camera).unwrap();
     assert_eq!(says(&camera), "nobody");
+    camera.present.insert("none".into(), "None".into());
+    assert_eq!(says(&camera), "None (a person)", "alone the word would mean that there is no value");
+    camera.present.clear();
     camera.present.insert("bob".into(), "Bob".into());
     camera.present.insert("alice".into(), "Alice".into());
     camera.unknown_present = true;
-    assert_eq!(says(&camera), "Alice, Bob, unknown");
+    assert_eq!(says(&camera), "Alice, Bob, somebody unknown");
     camera.present.extend((0..90).map(|n| (format!("p{n}"), format!("Person Ü{n}"))));
     let long = says(&camera);
     assert!(long.chars().count() <= 255 && long.chars().count() > 230 && long.ends_with(", …"), "{long}");
