@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use doorward::http::{Limits, bind};
+use doorward::hub::Next;
 use doorward::jpeg;
 use rig::{Mjpeg, Rig, TOKEN, bearer, connect, get, put, raw, send, wait_for};
 
@@ -412,6 +413,29 @@ fn the_rate_that_was_asked_for_is_kept() {
         let fps = frames / begin.elapsed().as_secs_f64();
         assert!((fps / asked - 1.0).abs() < 0.1, "{fps:.2} instead of {asked}");
     }
+}
+
+#[test]
+fn a_recogniser_that_takes_three_seconds_a_picture_slows_no_stream() {
+    let rig = Rig::start(limits());
+    let mut eyes = rig.hub.viewer();
+    // Takes the newest picture as the faces thread does, decodes it, and then thinks for three seconds.
+    let slow = std::thread::spawn(move || {
+        for _ in 0..2 {
+            if let Next::Frame(frame) = eyes.next_blocking(Duration::from_secs(5)) {
+                assert!(frame.rgb().is_ok());
+                std::thread::sleep(Duration::from_secs(3));
+            }
+        }
+        eyes.skipped()
+    });
+    let mut viewer = Mjpeg::open(rig.address, "?fps=10").unwrap();
+    viewer.next().unwrap();
+    let begin = Instant::now();
+    (0..50).for_each(|_| drop(viewer.next().unwrap()));
+    let fps = 50.0 / begin.elapsed().as_secs_f64();
+    assert!((fps / 10.0 - 1.0).abs() < 0.1, "{fps:.2} instead of 10");
+    assert!(slow.join().unwrap() > 20, "the slow one skips what it has no time for");
 }
 
 #[test]
