@@ -124,6 +124,7 @@ impl Executor {
                 }
             }
             // Went out with the state.
+            Effect::Announce(event) if event.is_worth_telling() => tracing::info!("{}", event.title),
             Effect::Announce(_) | Effect::BlankPictures(_) => {}
             Effect::TakeSnapshot { camera, id } => self.take_snapshot(appliance, camera, id),
             Effect::SaveSettings => self.save(appliance.state()),

@@ -124,7 +124,8 @@ impl Event {
     }
 
     /// Whether a person wants to be told. Ends and what was held back are for automations.
-    fn is_worth_telling(&self) -> bool {
+    #[must_use]
+    pub fn is_worth_telling(&self) -> bool {
         !matches!(self.event_type, "end" | "suppressed" | "left" | "snapshot")
     }
 

@@ -1,3 +1,5 @@
+//! The appliance with a clock that is turned by hand.
+
 use super::*;
 use crate::logic::state::Opened;
 

@@ -1,3 +1,5 @@
+//! Documents, and the steps from what a broker holds to what it should.
+
 use super::*;
 
 fn document(components: Value) -> Value {

@@ -1,3 +1,5 @@
+//! The whole table at once: keys, docs, and that every value comes back as its command.
+
 use std::collections::BTreeSet;
 
 use super::*;
