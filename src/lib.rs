@@ -7,6 +7,7 @@ pub mod logic;
 
 pub mod config;
 
+mod atomic;
 pub mod frame;
 pub mod hub;
 pub mod inbox;

@@ -33,9 +33,18 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => fail(&problem),
         },
+        Command::Faces(command) => told(doorward::app::client::faces(&config, command, say)),
+        Command::Why { camera, from, to } => {
+            let question = [("camera", camera), ("from", from), ("to", to)];
+            told(doorward::app::client::why(&config, question).map(|answer| say(&answer)))
+        }
         Command::Run => run(&config),
         Command::Demo => run(&Config { cameras: vec![Camera::demo()], ..config }),
     }
+}
+
+fn told(outcome: anyhow::Result<()>) -> ExitCode {
+    outcome.map_or_else(|error| fail(&format!("{error:#}")), |()| ExitCode::SUCCESS)
 }
 
 fn run(config: &Config) -> ExitCode {

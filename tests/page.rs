@@ -197,7 +197,13 @@ fn happenings(rig: &Rig, picture: &Bytes) {
         let known = person.into_iter().collect();
         Input::Faces {
             camera: camera(),
-            sighting: FaceSighting { known, unknown: false, any: true, decisions: vec![news] },
+            sighting: FaceSighting {
+                known,
+                unknown: false,
+                any: true,
+                decisions: vec![news],
+                ..FaceSighting::default()
+            },
         }
     };
     for input in [
@@ -205,7 +211,10 @@ fn happenings(rig: &Rig, picture: &Bytes) {
         motion(MotionChange::Started, 610, Some(picture.clone())),
         face("unknown", None, 605),
         motion(MotionChange::Ended { lasted: Duration::from_secs(12) }, 590, None),
-        Input::People([("anna".into(), Person { name: "Anna".into(), uuid: "1".into() })].into()),
+        Input::People {
+            people: [("anna".into(), Person { name: "Anna".into(), uuid: "1".into() })].into(),
+            self_test: Arc::default(),
+        },
         motion(MotionChange::Started, 9, Some(picture.clone())),
         face("known", Some(("anna", "Anna")), 6),
         Input::EventSent { camera: camera(), latency_ms: 84 },
@@ -284,7 +293,13 @@ fn names_are_text(browser: &Browser, rig: &Rig) {
         captured_at: Instant::now(),
         jpeg: None,
     };
-    let sighting = FaceSighting { known: vec![person], unknown: false, any: true, decisions: vec![news] };
+    let sighting = FaceSighting {
+        known: vec![person],
+        unknown: false,
+        any: true,
+        decisions: vec![news],
+        ..FaceSighting::default()
+    };
     rig.inbox.tell(Input::Faces { camera: CAMERA.into(), sighting });
     browser.wait_until("document.querySelector('.event .title').textContent.includes('<script>')");
     browser.wait_until("document.querySelector('.line').textContent.includes('<script>')");

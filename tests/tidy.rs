@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 /// Everything an edge may import besides itself.
-const SHARED: [&str; 7] = ["logic", "config", "frame", "hub", "inbox", "jpeg", "shutdown"];
+const SHARED: [&str; 8] = ["atomic", "logic", "config", "frame", "hub", "inbox", "jpeg", "shutdown"];
 const EDGES: [&str; 6] = ["broker", "camera", "http", "mqtt", "store", "vision"];
 /// Tables and generated text may be longer.
 const LONGEST_FILE: usize = 520;

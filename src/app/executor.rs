@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::faces::FaceOrder;
+use super::faces::Order;
 use crate::hub::Hub;
-use crate::inbox::Request;
+use crate::inbox::{Reply, Request};
 use crate::logic::appliance::{Appliance, settings_to_json};
 use crate::logic::effect::{CameraOrder, Effect, MotionOrder};
+use crate::logic::faces::training::{Job, Training};
 use crate::logic::input::{Input, Now};
 use crate::logic::motion::Knobs;
+use crate::logic::problem::Problem;
 use crate::logic::state::State;
 use crate::mqtt::{News, Outbox};
 use crate::shutdown::Shutdown;
@@ -34,7 +37,7 @@ pub(super) struct Executor {
     hubs: BTreeMap<String, Arc<Hub>>,
     outbox: Arc<Outbox>,
     published: watch::Sender<Arc<State>>,
-    pub(super) faces: Option<Sender<FaceOrder>>,
+    pub(super) faces: Option<Sender<Order>>,
     pub(super) saves: Option<Sender<Stored>>,
 }
 
@@ -66,7 +69,7 @@ impl Executor {
     /// The body of the appliance thread. Ends with the stop signal, once the inbox is empty.
     pub(super) fn run(mut self, mut appliance: Appliance, requests: &Receiver<Request>, stop: &Shutdown) {
         for effect in appliance.first_effects() {
-            self.carry_out(&mut appliance, effect);
+            self.carry_out(&mut appliance, effect, &mut None);
         }
         loop {
             let until = appliance.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
@@ -85,7 +88,7 @@ impl Executor {
     }
 
     fn handle(&mut self, appliance: &mut Appliance, request: Request) {
-        let Request { input, reply } = request;
+        let Request { input, mut reply } = request;
         let now = Now { instant: Instant::now(), wall: Timestamp::now() };
         let (outcome, effects) = match appliance.handle(now, input) {
             Ok((answer, effects)) => (Ok(answer), effects),
@@ -97,15 +100,39 @@ impl Executor {
         let state = Arc::new(appliance.state().clone());
         self.outbox.push(news, || drop(self.published.send_replace(state)));
         for effect in effects {
-            self.carry_out(appliance, effect);
+            self.carry_out(appliance, effect, &mut reply);
         }
         if let Some(reply) = reply {
             reply(outcome);
         }
     }
 
-    /// Orders to a thread that has just ended are lost, which is what its end means.
-    fn carry_out(&mut self, appliance: &mut Appliance, effect: Effect) {
+    fn teach(&self, job: Job, reply: Option<Reply>) {
+        if let Some(faces) = &self.faces {
+            // An order to a thread that has ended is dropped, and its reply with it: the asker's patience ends it.
+            let _ = faces.send(Order::Teach(job, reply));
+        }
+    }
+
+    fn capture(&mut self, appliance: &mut Appliance, camera: &str, training: Training, reply: Option<Reply>) {
+        match self.picture(camera) {
+            Some((_, jpeg)) => {
+                let input = Input::Training(training.with_frame(jpeg));
+                self.handle(appliance, Request { input, reply });
+            }
+            None => reply.into_iter().for_each(|reply| reply(Err(Problem::NoSignal))),
+        }
+    }
+
+    /// The newest live picture of a camera, and when it was taken.
+    fn picture(&self, camera: &str) -> Option<(Instant, Bytes)> {
+        let frame = self.hubs.get(camera)?.latest().filter(|frame| frame.live)?;
+        Some((frame.captured_at, frame.jpeg().ok()?.clone()))
+    }
+
+    /// Orders to a thread that has just ended are lost, which is what its end means. Who does work that somebody waits for takes the
+    /// reply along.
+    fn carry_out(&mut self, appliance: &mut Appliance, effect: Effect, reply: &mut Option<Reply>) {
         match effect {
             Effect::Camera(id, order) => {
                 if let Some(orders) = self.cameras.get(&id) {
@@ -120,22 +147,21 @@ impl Executor {
             }
             Effect::Faces(id, order) => {
                 if let Some(faces) = &self.faces {
-                    let _ = faces.send(FaceOrder { camera: id, order });
+                    let _ = faces.send(Order::Camera(id, order));
                 }
             }
             // Went out with the state.
             Effect::Announce(event) if event.is_worth_telling() => tracing::info!("{}", event.title),
-            Effect::Announce(_) | Effect::BlankPictures(_) => {}
+            Effect::Announce(_) | Effect::BlankPictures(_) | Effect::BlankFace(_) => {}
+            Effect::Teach(job) => self.teach(job, reply.take()),
+            Effect::Capture { camera, training } => self.capture(appliance, &camera, training, reply.take()),
             Effect::TakeSnapshot { camera, id } => self.take_snapshot(appliance, camera, id),
             Effect::SaveSettings => self.save(appliance.state()),
         }
     }
 
     fn take_snapshot(&mut self, appliance: &mut Appliance, camera: String, id: String) {
-        let frame = self.hubs.get(&camera).and_then(|hub| hub.latest()).filter(|frame| frame.live);
-        let Some((captured_at, jpeg)) =
-            frame.and_then(|frame| Some((frame.captured_at, frame.jpeg().ok()?.clone())))
-        else {
+        let Some((captured_at, jpeg)) = self.picture(&camera) else {
             tracing::warn!(camera, "there was no picture for the snapshot");
             return;
         };
@@ -161,10 +187,13 @@ fn news(effect: &Effect) -> Option<News> {
     match effect {
         Effect::Announce(event) => Some(News::Event(Arc::clone(event))),
         Effect::BlankPictures(id) => Some(News::Blank(id.clone())),
+        Effect::BlankFace(id) => Some(News::BlankFace(id.clone())),
         Effect::Camera(..)
         | Effect::Motion(..)
         | Effect::Faces(..)
         | Effect::TakeSnapshot { .. }
+        | Effect::Capture { .. }
+        | Effect::Teach(_)
         | Effect::SaveSettings => None,
     }
 }

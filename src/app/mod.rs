@@ -15,6 +15,7 @@
 //! inbox, the store saves, MQTT says `offline`, then the broker ends. Not here: any decision.
 
 mod address;
+pub mod client;
 mod crew;
 mod executor;
 mod faces;
@@ -264,7 +265,7 @@ impl Workshop {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).context("the system gives no random numbers")?;
         let plans = setups.iter().map(|setup| setup.plan.clone()).collect();
-        let appliance = Appliance::new(plans, now, u64::from_ne_bytes(seed));
+        let appliance = Appliance::new(plans, config.faces.quiet, now, u64::from_ne_bytes(seed));
         let (published, state) = watch::channel(Arc::new(appliance.state().clone()));
 
         let mut executor = Executor::new(hubs.clone(), Arc::clone(&outbox), published);

@@ -13,6 +13,7 @@ use super::{
     Broker, Camera, ClientCertificate, Config, Detector, Faces, Http, Id, Log, LogFormat, Login, Motion,
     Mqtt, Node, Secret, Server, StartValues, Tls,
 };
+use crate::logic::quiet::Policy;
 use crate::logic::source::Spec;
 
 /// The configuration of these values; it is only good when no fault was added.
@@ -268,6 +269,12 @@ fn faces(values: &Values, data_dir: &Path) -> Faces {
         interval: values.interval("faces.cadence"),
         always: values.switch("faces.always"),
         unknown_grace: values.seconds("faces.unknown_grace"),
+        quiet: Policy {
+            known_quiet: values.seconds("faces.known_quiet"),
+            suppress_unknown_after_known: values.seconds("faces.suppress_unknown_after_known"),
+            suppress_motion_after_known: values.seconds("faces.suppress_motion_after_known"),
+        },
+        keep_unknown: Duration::from_hours(24 * values.integer::<u64>("faces.keep_unknown_days")),
     }
 }
 

@@ -39,6 +39,105 @@ pub enum Command {
     CheckConfig,
     /// Ask the running appliance whether it is well; exit with 0 only if it is (for container health checks).
     Health,
+    /// Teach the running appliance faces, or ask about them. Answers are JSON.
+    #[command(subcommand)]
+    Faces(Faces),
+    /// Ask the running appliance why there was no event. The answer is JSON.
+    Why {
+        /// Only this camera.
+        #[arg(long, value_name = "ID")]
+        camera: Option<String>,
+        /// The beginning, such as 2026-01-02T03:04:05Z. Without it: ten minutes before the end.
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// The end. Without it: now.
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
+    },
+}
+
+/// What can be taught and asked about faces; the words are those of the MQTT requests.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Faces {
+    /// List who is enrolled, who came unknown and who is ignored.
+    List,
+    /// Add photos to a person, who may be new.
+    Enrol {
+        /// Who it is.
+        name: String,
+        /// JPEG or PNG files, one face in each.
+        #[arg(value_name = "PHOTO")]
+        photos: Vec<PathBuf>,
+        /// Instead of photos: the face of this event.
+        #[arg(long, value_name = "ID", conflicts_with = "photos")]
+        event: Option<String>,
+        /// Instead of photos: the face in front of the camera now.
+        #[arg(long, conflicts_with_all = ["photos", "event"])]
+        capture: bool,
+        /// Which camera, if there are several.
+        #[arg(long, value_name = "ID", requires = "capture")]
+        camera: Option<String>,
+        /// Take the face although it looks like somebody else.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say who somebody is whom the appliance has seen.
+    Assign {
+        /// Who it is.
+        name: String,
+        /// Whom you mean.
+        #[command(flatten)]
+        seen: Seen,
+        /// Take the face although it looks like somebody else.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say that the name in an event is wrong: this look never gets that name again.
+    Reject {
+        /// The event.
+        #[arg(value_name = "EVENT_ID")]
+        event: String,
+    },
+    /// Never tell of somebody again.
+    Ignore(Whom),
+    /// Remove a person, or a group of faces, with everything that is kept about them.
+    Forget(Whom),
+    /// Decide about one picture, or test the household with its own photos.
+    Test {
+        /// The picture; without it the household is tested.
+        #[arg(value_name = "PHOTO")]
+        photo: Option<PathBuf>,
+        /// Save the table of likenesses as a picture (SVG) too.
+        #[arg(long, value_name = "FILE", conflicts_with = "photo")]
+        picture: Option<PathBuf>,
+    },
+}
+
+/// Somebody who was seen.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[group(required = true, multiple = false)]
+pub struct Seen {
+    /// The face of this event.
+    #[arg(long, value_name = "ID")]
+    pub event: Option<String>,
+    /// A group of faces, as `list` numbers them.
+    #[arg(long, value_name = "NUMBER")]
+    pub group: Option<u32>,
+}
+
+/// Somebody who was seen, or a person.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[group(required = true, multiple = false)]
+pub struct Whom {
+    /// A person, by name.
+    #[arg(long, value_name = "NAME")]
+    pub person: Option<String>,
+    /// The face of this event.
+    #[arg(long, value_name = "ID")]
+    pub event: Option<String>,
+    /// A group of faces, as `list` numbers them.
+    #[arg(long, value_name = "NUMBER")]
+    pub group: Option<u32>,
 }
 
 /// Flags that every command takes. No `Debug`: `--set` may hold a password after all.

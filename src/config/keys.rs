@@ -152,6 +152,14 @@ pub(super) const KEYS: &[Key] = &[
         "How sure the detector has to be that something is a face."),
     key("faces.unknown_grace", number(7.0, 0.0, 60.0, "seconds"),
         "How long a face is given to be recognised before it is called unknown."),
+    key("faces.known_quiet", number(3600.0, 0.0, 86_400.0, "seconds"),
+        "After somebody's name was told, their further events have `notify` false for so long, at every camera."),
+    key("faces.suppress_unknown_after_known", number(60.0, 0.0, 86_400.0, "seconds"),
+        "After somebody known came, events of unknown faces at the same camera have `notify` false for so long."),
+    key("faces.suppress_motion_after_known", number(3600.0, 0.0, 86_400.0, "seconds"),
+        "After somebody known came, motion events at the same camera have `notify` false for so long."),
+    key("faces.keep_unknown_days", integer(14, 0, 365, "days"),
+        "How long the pictures of unknown faces are kept on this machine, so that you can say who it was. 0 keeps none."),
 
     key("cameras.*.name", text("", "up to 64 characters", name_or_empty),
         "The name that Home Assistant shows. Empty: made from the id."),
@@ -200,8 +208,19 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// First topic segments under the node that are taken, so that no camera can have them as its id.
-pub(super) const RESERVED_IDS: &[&str] =
-    &["status", "info", "health", "log", "event", "update", "request", "response", "restart"];
+pub(super) const RESERVED_IDS: &[&str] = &[
+    "status",
+    "info",
+    "health",
+    "log",
+    "event",
+    "image",
+    "self_test",
+    "update",
+    "request",
+    "response",
+    "restart",
+];
 
 const fn key(path: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { path, kind, doc }

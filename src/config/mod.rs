@@ -30,6 +30,7 @@ pub use secret::Secret;
 pub use sources::Sources;
 
 use crate::logic::picture::Rect;
+use crate::logic::quiet::Policy;
 use crate::logic::source::Spec;
 
 /// Reads all layers and checks them: defaults, then the file, the environment and the flags, the later ones winning.
@@ -222,6 +223,10 @@ pub struct Faces {
     pub always: bool,
     /// How long a face must stay unrecognised before it is called unknown, 0 to 60 s.
     pub unknown_grace: Duration,
+    /// Which events are for nobody's telephone.
+    pub quiet: Policy,
+    /// How long the pictures of unknown faces are kept; zero keeps none.
+    pub keep_unknown: Duration,
 }
 
 /// Who finds the faces in a picture.

@@ -88,11 +88,12 @@ pub(super) async fn write_entity(
     camera(&shared.now(), id)?;
     let entity = camera_entity(key)?;
     let command = entity.command(&value(body)?)?;
-    let answer = ask(shared, id, command).await?;
+    let input = Input::Command { camera: id.into(), command };
+    let answer = ask(shared, input, PATIENCE).await?;
     let state = shared.now();
     let mut outcome = json!({ "key": key, "value": entity.state(camera(&state, id)?) });
     match answer {
-        Answer::Done => {}
+        Answer::Done | Answer::Data(_) => {}
         Answer::Event(event) => outcome["event"] = json!(event),
     }
     Ok(reply::json(StatusCode::OK, &outcome))
@@ -101,23 +102,25 @@ pub(super) async fn write_entity(
 /// `POST /api/cameras/<cam>/snapshot`
 pub(super) async fn take_snapshot(shared: &Shared, id: &str) -> Result<Reply, Problem> {
     camera(&shared.now(), id)?;
-    match ask(shared, id, Command::Snapshot).await? {
+    let input = Input::Command { camera: id.into(), command: Command::Snapshot };
+    match ask(shared, input, PATIENCE).await? {
         Answer::Event(event) => {
             let path = format!("/api/events/{event}/snapshot.jpg");
             Ok(reply::json(StatusCode::ACCEPTED, &json!({ "event": event, "path": path })))
         }
-        Answer::Done => Err(Problem::Busy),
+        Answer::Done | Answer::Data(_) => Err(Problem::Busy),
     }
 }
 
-async fn ask(shared: &Shared, camera: &str, command: Command) -> Result<Answer, Problem> {
+/// Hands something to the appliance and waits for the answer.
+pub(super) async fn ask(shared: &Shared, input: Input, patience: Duration) -> Result<Answer, Problem> {
     let (reply, answer) = oneshot::channel();
     let tell = Box::new(move |outcome| {
         // The asker may have gone.
         let _ = reply.send(outcome);
     });
-    shared.inbox.send(Input::Command { camera: camera.into(), command }, Some(tell))?;
-    match tokio::time::timeout(PATIENCE, answer).await {
+    shared.inbox.send(input, Some(tell))?;
+    match tokio::time::timeout(patience, answer).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) | Err(_) => Err(Problem::Busy),
     }

@@ -15,6 +15,7 @@
 mod access;
 mod api;
 mod describe;
+mod faces;
 mod front;
 mod inner;
 mod page;

@@ -55,7 +55,11 @@ pub(super) fn answer(
             | Route::State
             | Route::Events { .. }
             | Route::Entity { .. }
-            | Route::TakeSnapshot { .. }),
+            | Route::TakeSnapshot { .. }
+            | Route::Faces
+            | Route::Teach { .. }
+            | Route::SelfTestPicture
+            | Route::Why { .. }),
         ) => Err(Problem::NotFound { what: format!("picture at {other}") }),
         Err(problem) => Err(problem),
     };

@@ -6,7 +6,9 @@ use std::fmt;
 use std::time::Duration;
 
 use hyper::Method;
+use serde_json::{Map, Value};
 
+use crate::logic::faces::training::VERBS;
 use crate::logic::problem::{Problem, quoted};
 
 /// Slowest and quickest `?fps=`.
@@ -36,6 +38,14 @@ pub(super) enum Route {
     Entity { camera: String, key: String },
     /// `/api/cameras/<cam>/snapshot`
     TakeSnapshot { camera: String },
+    /// `/api/faces`
+    Faces,
+    /// `/api/faces/<verb>`, with the fields of the query.
+    Teach { verb: &'static str, fields: Map<String, Value> },
+    /// `/api/faces/self_test.svg`
+    SelfTestPicture,
+    /// `/api/why?camera=&from=&to=`
+    Why { fields: Map<String, Value> },
 }
 
 impl Route {
@@ -51,6 +61,13 @@ impl Route {
             ["api", "state"] => Self::State,
             ["api", "events"] => Self::Events { limit: limit(query)? },
             ["api", "events", id, "snapshot.jpg"] if !id.is_empty() => Self::EventPicture { id: id.into() },
+            ["api", "faces"] => Self::Faces,
+            ["api", "faces", "self_test.svg"] => Self::SelfTestPicture,
+            ["api", "faces", verb] => {
+                let verb = VERBS.into_iter().find(|known| *known == verb).ok_or_else(|| no_path(path))?;
+                Self::Teach { verb, fields: query.fields() }
+            }
+            ["api", "why"] => Self::Why { fields: query.fields() },
             ["api", "cameras", camera, ref rest @ ..] if !camera.is_empty() => {
                 let camera = camera.to_owned();
                 match *rest {
@@ -79,9 +96,12 @@ impl Route {
             | Self::Events { .. }
             | Self::EventPicture { .. }
             | Self::Still { .. }
-            | Self::Stream { .. } => GET,
+            | Self::Stream { .. }
+            | Self::Faces
+            | Self::SelfTestPicture
+            | Self::Why { .. } => GET,
             Self::Entity { .. } => &[Method::GET, Method::PUT],
-            Self::TakeSnapshot { .. } => &[Method::POST],
+            Self::TakeSnapshot { .. } | Self::Teach { .. } => &[Method::POST],
         }
     }
 
@@ -96,7 +116,11 @@ impl Route {
             | Self::Still { .. }
             | Self::Stream { .. }
             | Self::Entity { .. }
-            | Self::TakeSnapshot { .. } => false,
+            | Self::TakeSnapshot { .. }
+            | Self::Faces
+            | Self::Teach { .. }
+            | Self::SelfTestPicture
+            | Self::Why { .. } => false,
         }
     }
 
@@ -137,6 +161,11 @@ impl fmt::Display for Route {
             }
             Self::Entity { camera, key } => write!(to, "/api/cameras/{camera}/entities/{key}"),
             Self::TakeSnapshot { camera } => write!(to, "/api/cameras/{camera}/snapshot"),
+            Self::Faces => write!(to, "/api/faces"),
+            // Fields never go to the inner server.
+            Self::Teach { verb, .. } => write!(to, "/api/faces/{verb}"),
+            Self::SelfTestPicture => write!(to, "/api/faces/self_test.svg"),
+            Self::Why { .. } => write!(to, "/api/why"),
         }
     }
 }
@@ -174,6 +203,17 @@ impl Query {
     pub(super) fn parse(text: &str) -> Self {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(decoded_pair).collect())
+    }
+
+    /// Every field but the token, as in the JSON of a request: `true` and `false` are truths, everything else is text.
+    fn fields(&self) -> Map<String, Value> {
+        let value = |text: &String| match text.as_str() {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            text => Value::String(text.to_owned()),
+        };
+        let fields = self.0.iter().filter(|(name, _)| name != "token");
+        fields.map(|(name, text)| (name.clone(), value(text))).collect()
     }
 
     /// The first value of a name.
@@ -224,6 +264,10 @@ mod tests {
             Route::Stream { camera: camera(), pace: Some(Duration::from_millis(400)) },
             Route::Entity { camera: camera(), key: "person/unknown".into() },
             Route::TakeSnapshot { camera: camera() },
+            Route::Faces,
+            Route::Teach { verb: "enrol", fields: Map::new() },
+            Route::SelfTestPicture,
+            Route::Why { fields: Map::new() },
         ]
     }
 
@@ -255,6 +299,9 @@ mod tests {
             "/api/cameras/porch",
             "/api/cameras/porch/entities",
             "/api/events//snapshot.jpg",
+            "/api/faces/",
+            "/api/faces/erase",
+            "/api/faces/enrol/x",
             "/../etc/passwd",
             "/page.html",
             "*",

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, Method, Request};
+use serde_json::Map;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,7 +21,7 @@ use super::access::{self, Key, Refusal, Site};
 use super::reply::{self, Reply};
 use super::route::{Query, Route};
 use super::throttle::{Throttle, Verdict};
-use super::{Shared, api, page};
+use super::{Shared, api, faces, page};
 use crate::logic::problem::Problem;
 
 /// The inner server answers at once; longer means that it is overloaded.
@@ -93,14 +94,21 @@ async fn dispatch(
             return inner(shared, &route, request.method()).await;
         }
         Route::Entity { camera, key } if *request.method() == Method::PUT => {
-            let body = body(shared, request).await?;
+            let body = body(shared.limits.max_body, shared.limits.body_time, request).await?;
             api::write_entity(shared, camera, key, &body).await?
         }
         Route::Entity { camera, key } => api::read_entity(shared, camera, key)?,
         Route::TakeSnapshot { camera } => {
-            body(shared, request).await?;
+            body(shared.limits.max_body, shared.limits.body_time, request).await?;
             api::take_snapshot(shared, camera).await?
         }
+        Route::Faces => faces::teach(shared, "list", Map::new(), &Bytes::new()).await?,
+        Route::Teach { verb, fields } => {
+            let body = body(faces::MAX_BODY, faces::BODY_TIME, request).await?;
+            faces::teach(shared, verb, fields.clone(), &body).await?
+        }
+        Route::SelfTestPicture => faces::self_test_picture(shared),
+        Route::Why { fields } => faces::why(shared, fields).await?,
     };
     Ok(Outcome::Reply(reply))
 }
@@ -150,13 +158,12 @@ fn refuse(
     reply
 }
 
-async fn body(shared: &Shared, request: Request<Incoming>) -> Result<Bytes, Problem> {
-    let limit = shared.limits.max_body;
+async fn body(limit: usize, time: Duration, request: Request<Incoming>) -> Result<Bytes, Problem> {
     if request.body().size_hint().lower() > limit as u64 {
         return Err(Problem::TooLarge { limit });
     }
     let whole = Limited::new(request.into_body(), limit).collect();
-    match tokio::time::timeout(shared.limits.body_time, whole).await {
+    match tokio::time::timeout(time, whole).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge { limit }),
         Ok(Err(_)) => Err(Problem::BadRequest { detail: "The body is damaged".into() }),

@@ -2,12 +2,14 @@
 //!
 //! Not here: the detectors (they run beside it and report), and how effects are carried out ([`crate::app`]).
 
+mod faces;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
@@ -15,9 +17,11 @@ use super::command::{Answer, Command};
 use super::effect::{CameraOrder, Effect, FacesOrder, MotionOrder};
 use super::entities::{self, CAMERA};
 use super::events::{Event, Picture, Sort};
-use super::input::{CameraNews, FaceNews, FaceSighting, Input, MotionChange, MotionSighting, Now};
+use super::input::{CameraNews, Input, MotionChange, MotionSighting, Now};
 use super::problem::{Problem, quoted};
-use super::state::{CameraState, MotionDetail, Person, Settings, State, Status};
+use super::quiet::{self, About, Quiet};
+use super::state::{CameraState, MotionDetail, Settings, State, Status};
+use super::why::{Missing, WhyLog};
 
 /// Events kept in memory with their pictures, over all cameras; about 5 MB at 720p.
 pub const RECENT_EVENTS: usize = 50;
@@ -44,6 +48,10 @@ pub struct Appliance {
     state: State,
     /// When each person was last in view, by camera and slug; the empty slug stands for somebody unknown.
     last_seen: BTreeMap<(String, String), Instant>,
+    /// When each person was last recognised since the start, by slug.
+    met: BTreeMap<String, Timestamp>,
+    quiet: Quiet,
+    why: WhyLog,
     /// Random part of event ids, counted up so that ids of one millisecond keep their order.
     serial: u128,
 }
@@ -51,7 +59,7 @@ pub struct Appliance {
 impl Appliance {
     /// An appliance before its first input. `seed` is random; it keeps event ids apart from those of earlier runs.
     #[must_use]
-    pub fn new(cameras: Vec<CameraPlan>, now: Now, seed: u64) -> Self {
+    pub fn new(cameras: Vec<CameraPlan>, policy: quiet::Policy, now: Now, seed: u64) -> Self {
         let cameras = cameras
             .into_iter()
             .map(|plan| {
@@ -63,7 +71,14 @@ impl Appliance {
             .collect();
         let state = State { cameras, ..State::default() };
         // The counter gets the low 16 bits of a ULID's 80 random ones.
-        Self { state, last_seen: BTreeMap::new(), serial: u128::from(seed) << 16 }
+        Self {
+            state,
+            last_seen: BTreeMap::new(),
+            met: BTreeMap::new(),
+            quiet: Quiet::new(policy),
+            why: WhyLog::default(),
+            serial: u128::from(seed) << 16,
+        }
     }
 
     /// What is true now.
@@ -97,7 +112,13 @@ impl Appliance {
             Input::Snapshot { camera, id, captured_at, jpeg } => {
                 self.snapshot(now, &camera, id, captured_at, jpeg)
             }
-            Input::People(people) => self.people(people),
+            Input::People { people, self_test } => {
+                self.people(people, self_test);
+                Vec::new()
+            }
+            Input::Training(training) => self.training(training)?,
+            Input::Taught(changed) => self.taught(now, changed),
+            Input::Why(question) => return Ok((Answer::Data(self.why_not(now, &question)?), Vec::new())),
             Input::Health(node, viewers) => {
                 self.state.node = node;
                 for (id, viewers) in viewers {
@@ -148,6 +169,7 @@ impl Appliance {
             self.set_status(now, id, status);
             if after.privacy {
                 self.state.recent.retain(|event| event.camera != id);
+                self.why.forget(id);
                 effects.push(Effect::BlankPictures(id.into()));
             }
         }
@@ -178,12 +200,7 @@ impl Appliance {
 
     fn take_snapshot(&mut self, now: Now, id: &str) -> Result<(Answer, Vec<Effect>), Problem> {
         let camera = self.state.cameras.get(id).ok_or_else(|| no_camera(id))?;
-        match &camera.status {
-            Status::Running => {}
-            Status::Privacy => return Err(Problem::Privacy),
-            Status::Starting => return Err(Problem::NoSignal),
-            Status::NoDevice(problem) | Status::Error(problem) => return Err(problem.clone()),
-        }
+        camera.status.shows_picture()?;
         let event = self.event_id(now);
         let effect = Effect::TakeSnapshot { camera: id.into(), id: event.clone() };
         Ok((Answer::Event(event), vec![effect]))
@@ -267,65 +284,16 @@ impl Appliance {
             }
             MotionChange::Suppressed { reason } => {
                 camera.motion_detail.reason = Some(reason);
+                self.why.note(id, Missing::Motion, reason, now.wall, Map::new());
                 detail.insert("reason".into(), json!(reason));
                 ("suppressed", format!("No motion at {name}: {}", reason.replace('_', " ")))
             }
         };
         let moving = moving(camera);
-        let event = EventDraft { camera: id, sort: Sort::Motion, event_type, title, detail };
-        let announce = self.announce(now, event, sighting.captured_at, sighting.jpeg);
+        let quiet = if event_type == "start" { self.hold_back(now, id, About::Motion) } else { None };
+        let event = EventDraft { sort: Sort::Motion, event_type, title, detail, quiet };
+        let announce = self.announce(now, id, event, sighting.captured_at, sighting.jpeg);
         vec![Effect::Faces(id.into(), FacesOrder::Moving(moving)), announce]
-    }
-
-    fn faces(&mut self, now: Now, id: &str, sighting: FaceSighting) -> Vec<Effect> {
-        let Some(camera) = self.state.cameras.get_mut(id) else { return Vec::new() };
-        // A look that was under way when the camera was lost brings nobody back.
-        if !camera.settings.face_recognition || camera.status != Status::Running {
-            return Vec::new();
-        }
-        let name = camera.name.clone();
-        // Retained and written by every broker that persists: a few times a minute are enough.
-        let told_lately = |at: Timestamp| {
-            now.wall.duration_since(at) < SignedDuration::try_from(LAST_FACE_EVERY).unwrap_or_default()
-        };
-        if sighting.any && !camera.last_face_at.is_some_and(told_lately) {
-            camera.last_face_at = Some(now.wall);
-        }
-        let decisions = sighting.decisions;
-        for news in decisions.iter().filter(|news| news.event_type == "left") {
-            // Told to have left means no longer present, unless somebody of that name is seen all the same.
-            let slug = news.person.as_ref().map_or("", |(slug, _)| slug);
-            self.last_seen.remove(&(id.to_owned(), slug.to_owned()));
-            camera.end_presence(slug);
-        }
-        for (slug, name) in sighting.known {
-            self.last_seen.insert((id.into(), slug.clone()), now.instant);
-            camera.present.insert(slug, name);
-        }
-        if sighting.unknown {
-            self.last_seen.insert((id.into(), String::new()), now.instant);
-            camera.unknown_present = true;
-        }
-        decisions.into_iter().map(|news| self.face_event(now, id, &name, news)).collect()
-    }
-
-    fn face_event(&mut self, now: Now, id: &str, camera: &str, news: FaceNews) -> Effect {
-        let FaceNews { event_type, person, record, captured_at, jpeg } = news;
-        let who = person.as_ref().map_or("Somebody", |(_, name)| name.as_str());
-        let title = match event_type {
-            "known" | "corrected" => format!("{who} is at {camera}"),
-            "unknown" => format!("Somebody unknown is at {camera}"),
-            "left" => format!("{who} has left {camera}"),
-            _ => format!("A face at {camera} could not be told for sure"),
-        };
-        let mut detail = Map::new();
-        if let Some((slug, name)) = &person {
-            detail.insert("person".into(), json!(slug));
-            detail.insert("name".into(), json!(name));
-        }
-        detail.extend(record);
-        let event = EventDraft { camera: id, sort: Sort::Face, event_type, title, detail };
-        self.announce(now, event, captured_at, jpeg)
     }
 
     fn snapshot(
@@ -340,24 +308,9 @@ impl Appliance {
             return Vec::new();
         };
         let title = format!("Snapshot of {}", camera.name);
-        let event = EventDraft {
-            camera: id,
-            sort: Sort::Snapshot,
-            event_type: "snapshot",
-            title,
-            detail: Map::new(),
-        };
-        vec![self.announce_as(now, event_id, event, captured_at, Some(jpeg))]
-    }
-
-    fn people(&mut self, people: BTreeMap<String, Person>) -> Vec<Effect> {
-        (self.state.people, self.state.people_known) = (people, true);
-        let known = &self.state.people;
-        self.last_seen.retain(|(_, slug), _| slug.is_empty() || known.contains_key(slug));
-        for camera in self.state.cameras.values_mut() {
-            camera.present.retain(|slug, _| known.contains_key(slug));
-        }
-        Vec::new()
+        let detail = Map::new();
+        let event = EventDraft { sort: Sort::Snapshot, event_type: "snapshot", title, detail, quiet: None };
+        vec![self.announce_as(now, event_id, id, event, captured_at, Some(jpeg))]
     }
 
     fn end_presence(&mut self, now: Instant) {
@@ -374,23 +327,25 @@ impl Appliance {
     fn announce(
         &mut self,
         now: Now,
-        event: EventDraft<'_>,
+        camera: &str,
+        event: EventDraft,
         captured_at: Instant,
         jpeg: Option<Bytes>,
     ) -> Effect {
         let id = self.event_id(now);
-        self.announce_as(now, id, event, captured_at, jpeg)
+        self.announce_as(now, id, camera, event, captured_at, jpeg)
     }
 
     fn announce_as(
         &mut self,
         now: Now,
         id: String,
-        event: EventDraft<'_>,
+        camera: &str,
+        event: EventDraft,
         captured_at: Instant,
         jpeg: Option<Bytes>,
     ) -> Effect {
-        let EventDraft { camera, sort, event_type, title, detail } = event;
+        let EventDraft { sort, event_type, title, detail, quiet } = event;
         let event = Arc::new(Event {
             id,
             camera: camera.into(),
@@ -401,6 +356,7 @@ impl Appliance {
             ts: now.wall_at(captured_at),
             title,
             picture: jpeg.map(Picture::new),
+            quiet,
             detail,
         });
         self.state.recent.push_front(Arc::clone(&event));
@@ -416,12 +372,13 @@ impl Appliance {
 }
 
 /// An event before it has an id.
-struct EventDraft<'a> {
-    camera: &'a str,
+struct EventDraft {
     sort: Sort,
     event_type: &'static str,
     title: String,
     detail: Map<String, Value>,
+    /// Why nobody is told, if so.
+    quiet: Option<&'static str>,
 }
 
 fn no_camera(id: &str) -> Problem {

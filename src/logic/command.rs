@@ -2,6 +2,8 @@
 //!
 //! Not here: how a command is spelt on the wire; [`super::entities`] reads text into commands.
 
+use serde_json::Value;
+
 /// One request to one camera. Ranges were checked when it was read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Command {
@@ -34,4 +36,6 @@ pub enum Answer {
     Done,
     /// It made the event with this id.
     Event(String),
+    /// It led to this.
+    Data(Value),
 }

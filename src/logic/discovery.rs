@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::entities::{CAMERA, Category, Entity, Kind, Measure};
+use super::faces::self_test::Standing;
 use super::state::{CameraState, Person, State};
 use super::topics::Topics;
 
@@ -66,10 +67,11 @@ impl Installation {
 
     fn node(&self, topics: &Topics) -> Document {
         let object = self.node_object();
-        let components: Map<String, Value> = NODE_SENSORS
+        let mut components: Map<String, Value> = NODE_SENSORS
             .iter()
             .map(|sensor| (sensor.field.to_owned(), sensor.component(&object, topics)))
             .collect();
+        components.extend(self_test_components(&object, topics));
         let mut device = self.device(&object, &self.node_name, "Doorward");
         device.insert("sw".into(), json!(self.version));
         let body = json!({
@@ -156,6 +158,22 @@ impl NodeSensor {
         }
         Value::Object(component)
     }
+}
+
+/// How well the household can be told apart: a word with figures, and the table as a picture.
+fn self_test_components(object: &str, topics: &Topics) -> [(String, Value); 2] {
+    let icon = Some("mdi:account-multiple-check");
+    let mut sensor = base_component("sensor", object, "self_test", Some("Face self-test"), icon);
+    sensor.insert("state_topic".into(), json!(topics.node_entity("self_test")));
+    sensor.insert("json_attributes_topic".into(), json!(topics.node_attributes("self_test")));
+    sensor.insert("entity_category".into(), json!("diagnostic"));
+    sensor.insert("device_class".into(), json!("enum"));
+    sensor.insert("options".into(), json!(Standing::WORDS));
+    let mut image = base_component("image", object, "image_self_test", Some("Face likeness table"), icon);
+    image.insert("image_topic".into(), json!(topics.node_entity("image/self_test")));
+    image.insert("content_type".into(), json!("image/svg+xml"));
+    image.insert("entity_category".into(), json!("diagnostic"));
+    [("self_test".into(), Value::Object(sensor)), ("image_self_test".into(), Value::Object(image))]
 }
 
 fn base_component(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::events::Event;
+use super::faces::training::{Job, Training};
 use super::picture::Rect;
 
 /// One thing to do.
@@ -23,10 +24,21 @@ pub enum Effect {
         /// Id of the event to be.
         id: String,
     },
+    /// Take the camera's present picture and hand the request back with it.
+    Capture {
+        /// Camera id.
+        camera: String,
+        /// The request that needs it.
+        training: Training,
+    },
+    /// Tell the thread that has the face models; it answers whoever asked.
+    Teach(Job),
     /// Keep the settings of the state on disk.
     SaveSettings,
     /// Replace every picture of this camera that the outside may still show.
     BlankPictures(String),
+    /// Replace the picture of the last face at this camera: it shows somebody who is forgotten.
+    BlankFace(String),
 }
 
 /// An order to a camera thread.

@@ -60,6 +60,8 @@ pub struct Event {
     pub title: String,
     /// The picture that belongs to it.
     pub picture: Option<Picture>,
+    /// Why nobody is told although it would be worth telling: the key of the setting.
+    pub quiet: Option<&'static str>,
     /// Fields of its own: person, score, reason …
     pub detail: Map<String, Value>,
 }
@@ -117,16 +119,20 @@ impl Event {
         payload.insert("live".into(), json!(waited < LIVE));
         payload.insert("title".into(), json!(self.title));
         payload.insert("notify".into(), json!(self.is_worth_telling()));
+        if let Some(quiet) = self.quiet {
+            payload.insert("quiet".into(), json!(quiet));
+        }
         payload.insert("image".into(), self.image(topics));
         payload.insert("latency".into(), self.latency(now));
         payload.extend(self.detail.clone());
         Value::Object(payload)
     }
 
-    /// Whether a person wants to be told. Ends and what was held back are for automations.
+    /// Whether a person wants to be told. Ends, corrections and what was held back are for automations.
     #[must_use]
     pub fn is_worth_telling(&self) -> bool {
-        !matches!(self.event_type, "end" | "suppressed" | "left" | "snapshot")
+        self.quiet.is_none()
+            && !matches!(self.event_type, "end" | "suppressed" | "left" | "corrected" | "snapshot")
     }
 
     /// From the first frame in which it could be seen: to the decision, and to this message.

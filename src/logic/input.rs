@@ -1,6 +1,7 @@
 //! Everything that can happen to the appliance, as plain values.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,9 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::command::Command;
+use super::faces::SelfTest;
+use super::faces::training::{Changed, Training};
 use super::picture::Rect;
 use super::problem::Problem;
 use super::state::{NodeState, Opened, Person};
+use super::why::Question;
 
 /// The time at which something is handled, on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +76,19 @@ pub enum Input {
         /// The picture.
         jpeg: Bytes,
     },
-    /// The people that are enrolled now, by slug.
-    People(BTreeMap<String, Person>),
+    /// Who is enrolled now.
+    People {
+        /// By slug.
+        people: BTreeMap<String, Person>,
+        /// How well they can be told apart.
+        self_test: Arc<SelfTest>,
+    },
+    /// Somebody teaches the appliance faces, or asks about them.
+    Training(Training),
+    /// What somebody taught has been carried out.
+    Taught(Changed),
+    /// Somebody asks why there was no event.
+    Why(Question),
     /// Fresh health figures, and viewers by camera id.
     Health(NodeState, Vec<(String, usize)>),
     /// An event went out; how long it took since the capture.
@@ -131,7 +146,7 @@ pub enum MotionChange {
 }
 
 /// News of a face loop.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FaceSighting {
     /// People in view now: slug and display name.
     pub known: Vec<(String, String)>,
@@ -141,6 +156,26 @@ pub struct FaceSighting {
     pub any: bool,
     /// Decisions that were made just now.
     pub decisions: Vec<FaceNews>,
+    /// Faces that were not good enough: the flaw, and the width in pixels.
+    pub unfit: Vec<(&'static str, u32)>,
+    /// Why nothing was told about faces that are gone.
+    pub silent: Vec<&'static str>,
+}
+
+impl FaceNews {
+    /// Where the face is in the picture, as its record says.
+    #[must_use]
+    pub fn place(&self) -> Option<Rect> {
+        place_in(&self.record)
+    }
+}
+
+/// Where a face is in its picture, from the fields of an event.
+#[must_use]
+pub fn place_in(fields: &Map<String, Value>) -> Option<Rect> {
+    let sides = fields.get("face")?.get("box")?.as_array()?.iter().filter_map(Value::as_f64);
+    let [x, y, w, h] = sides.map(|side| side as f32).collect::<Vec<_>>()[..] else { return None };
+    Some(Rect { x, y, w, h })
 }
 
 /// One decision about a face, ready to be told.

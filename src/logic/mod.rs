@@ -14,6 +14,8 @@ pub mod motion;
 pub mod picture;
 pub mod problem;
 pub mod publication;
+pub mod quiet;
 pub mod source;
 pub mod state;
 pub mod topics;
+pub mod why;

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::faces::Refusal;
+
 /// What went wrong, in the words of the person who has to mend it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Problem {
@@ -104,6 +106,18 @@ pub enum Problem {
         /// The methods that it takes.
         allowed: String,
     },
+    /// A photograph cannot be used.
+    Photo(Refusal),
+    /// A person cannot have this name.
+    BadName {
+        /// Why not, in a sentence.
+        detail: String,
+    },
+    /// Something cannot be written to the disk, or removed from it.
+    Disk {
+        /// The system's words.
+        detail: String,
+    },
     /// Too much to do at the moment.
     Busy,
 }
@@ -134,6 +148,9 @@ impl Problem {
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::CrossSite => "cross_site",
             Self::WrongMethod { .. } => "wrong_method",
+            Self::Photo(refusal) => refusal.code(),
+            Self::BadName { .. } => "bad_name",
+            Self::Disk { .. } => "disk",
             Self::Busy => "busy",
         }
     }
@@ -163,6 +180,9 @@ impl Problem {
             Self::TooManyAttempts { .. } => "Too many wrong tokens",
             Self::CrossSite => "Refused from another site",
             Self::WrongMethod { .. } => "Wrong method",
+            Self::Photo(_) => "Photo refused",
+            Self::BadName { .. } => "Name refused",
+            Self::Disk { .. } => "Disk fault",
             Self::Busy => "Busy",
         }
     }
@@ -204,6 +224,11 @@ impl Problem {
             Self::TooManyAttempts { wait_s } => format!("Wait {wait_s} seconds, then try again with the right token."),
             Self::CrossSite => "Only the appliance's own page may change something with its cookie; programs send the token itself.".into(),
             Self::WrongMethod { allowed } => format!("This path takes {allowed}."),
+            Self::Photo(refusal) => refusal.sentence(),
+            Self::BadName { detail } => detail.clone(),
+            Self::Disk { detail } => {
+                format!("The change could not be written ({detail}); nothing was changed. Check the space and the permissions of the folder of faces.")
+            }
             Self::Busy => "There is too much to do at the moment. Try again in a second.".into(),
         }
     }

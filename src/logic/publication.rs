@@ -29,6 +29,8 @@ pub enum Sort {
     Details,
     /// Names people: never retained, repeated so that it does not expire.
     Presence,
+    /// A picture that names people: never retained, sent again to a Home Assistant that starts.
+    Picture,
 }
 
 impl Sort {
@@ -37,7 +39,7 @@ impl Sort {
     pub fn is_retained(self) -> bool {
         match self {
             Self::State | Self::Details => true,
-            Self::Presence => false,
+            Self::Presence | Self::Picture => false,
         }
     }
 }
@@ -51,7 +53,43 @@ pub fn messages(state: &State, topics: &Topics) -> Vec<Message> {
         messages.push(Message { topic: topics.camera_status(id), payload: online.into(), sort: Sort::State });
         messages.extend(camera_messages(id, camera, state, topics));
     }
+    // Before the photographs were looked at nobody knows.
+    if state.people_known {
+        messages.extend(self_test_messages(state, topics));
+    }
     messages
+}
+
+/// The word and the figures are kept and name nobody; the table of the household does, and is not.
+fn self_test_messages(state: &State, topics: &Topics) -> [Message; 3] {
+    let test = &state.self_test;
+    let round = |likeness: f32| (f64::from(likeness) * 1000.0).round() / 1000.0;
+    let details = json!({
+        "v": SCHEMA_VERSION,
+        "people": test.people.len(),
+        "photos": test.n_photos(),
+        "worst_genuine": test.worst_genuine().map(round),
+        "best_impostor": test.best_impostor().map(round),
+        "alike_pairs": test.alike.len(),
+        "threshold": round(test.threshold),
+    });
+    [
+        Message {
+            topic: topics.node_entity("self_test"),
+            payload: test.standing().word().into(),
+            sort: Sort::State,
+        },
+        Message {
+            topic: topics.node_attributes("self_test"),
+            payload: details.to_string(),
+            sort: Sort::Details,
+        },
+        Message {
+            topic: topics.node_entity("image/self_test"),
+            payload: state.self_test_picture.to_string(),
+            sort: Sort::Picture,
+        },
+    ]
 }
 
 fn camera_messages(id: &str, camera: &CameraState, state: &State, topics: &Topics) -> Vec<Message> {

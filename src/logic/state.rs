@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::events::Event;
+use super::faces::SelfTest;
 use super::picture::Rect;
 use super::problem::Problem;
 
@@ -22,6 +23,10 @@ pub struct State {
     pub people: BTreeMap<String, Person>,
     /// Whether `people` was read yet: a moment after the start nobody knows who lives here.
     pub people_known: bool,
+    /// How well the enrolled people can be told apart.
+    pub self_test: Arc<SelfTest>,
+    /// The same as a picture, SVG.
+    pub self_test_picture: Arc<str>,
     /// The newest events, newest first, at most [`super::appliance::RECENT_EVENTS`].
     pub recent: VecDeque<Arc<Event>>,
 }
@@ -86,6 +91,19 @@ impl Status {
         match self {
             Self::NoDevice(problem) | Self::Error(problem) => Some(problem),
             Self::Starting | Self::Running | Self::Privacy => None,
+        }
+    }
+
+    /// Whether there is a picture to be taken.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn shows_picture(&self) -> Result<(), Problem> {
+        match self {
+            Self::Running => Ok(()),
+            Self::Privacy => Err(Problem::Privacy),
+            Self::Starting => Err(Problem::NoSignal),
+            Self::NoDevice(problem) | Self::Error(problem) => Err(problem.clone()),
         }
     }
 

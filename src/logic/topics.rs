@@ -92,6 +92,18 @@ impl Topics {
         format!("{}/log", self.base)
     }
 
+    /// The state (or picture) topic of an entity of the node itself.
+    #[must_use]
+    pub fn node_entity(&self, key: &str) -> String {
+        format!("{}/{key}", self.base)
+    }
+
+    /// Details beside the state of an entity of the node itself.
+    #[must_use]
+    pub fn node_attributes(&self, key: &str) -> String {
+        format!("{}/{key}/attributes", self.base)
+    }
+
     /// Availability of a camera.
     #[must_use]
     pub fn camera_status(&self, camera: &str) -> String {
@@ -245,6 +257,9 @@ mod tests {
             topics.person("porch", "anna"),
             topics.event_image("porch", "01J"),
             topics.response("snapshot"),
+            topics.node_entity("self_test"),
+            topics.node_attributes("self_test"),
+            topics.node_entity("image/self_test"),
             "doorward/homer/porch/fps/set".into(),
             "doorward/home//fps/set".into(),
             "doorward/home/request/".into(),

@@ -20,6 +20,8 @@ pub enum News {
     Event(Arc<Event>),
     /// Privacy: replace every picture of this camera that is still shown somewhere.
     Blank(String),
+    /// The picture of the last face at this camera shows somebody who is forgotten.
+    BlankFace(String),
 }
 
 /// The queue from the appliance to the MQTT task, and the figures that come back.

@@ -5,50 +5,56 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use rumqttc::v5::mqttbytes::v5::Publish;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::session::{Answered, Session};
 use crate::logic::command::{Answer, Command};
 use crate::logic::events::{SCHEMA_VERSION, timestamp};
+use crate::logic::faces::training::Training;
 use crate::logic::input::Input;
 use crate::logic::problem::{Problem, quoted};
 use crate::logic::topics::Topics;
+use crate::logic::why::Question;
 
-/// Every verb. A new one does not compile until it is answered.
-#[derive(Clone, Copy)]
-enum Verb {
+/// What is asked. A new request does not compile until it is answered.
+enum Wish {
     Ping,
-    Snapshot,
-    MotionReset,
-    DiscoveryRepublish,
+    Republish,
+    Camera(Option<String>, Command),
+    Appliance(Input),
 }
 
-impl Verb {
-    const ALL: [(&'static str, Self); 4] = [
-        ("ping", Self::Ping),
-        ("snapshot", Self::Snapshot),
-        ("motion/reset", Self::MotionReset),
-        ("discovery/republish", Self::DiscoveryRepublish),
-    ];
-
-    fn parse(text: &str) -> Result<Self, Problem> {
-        let found = Self::ALL.into_iter().find(|(word, _)| *word == text);
-        found
-            .map(|(_, verb)| verb)
-            .ok_or_else(|| Problem::NotFound { what: format!("request {}", quoted(text)) })
+impl Wish {
+    /// Reads the verb and the fields of the body.
+    fn parse(verb: &str, mut body: Map<String, Value>) -> Result<Self, Problem> {
+        if let Some(verb) = verb.strip_prefix("faces/") {
+            return Ok(Self::Appliance(Input::Training(Training::parse(verb, &body)?)));
+        }
+        let command = match verb {
+            "why" => return Ok(Self::Appliance(Input::Why(Question::parse(&body)?))),
+            "ping" | "discovery/republish" => None,
+            "snapshot" => Some(Command::Snapshot),
+            "motion/reset" => Some(Command::BackgroundReset),
+            other => return Err(Problem::NotFound { what: format!("request {}", quoted(other)) }),
+        };
+        let camera = match body.remove("camera") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(camera)) => Some(camera),
+            Some(_) => {
+                return Err(Problem::BadRequest { detail: format!("{verb} needs text in \"camera\"") });
+            }
+        };
+        if let Some(odd) = body.keys().next() {
+            let detail = format!("{verb} takes no \"{}\", only camera", quoted(odd));
+            return Err(Problem::BadRequest { detail });
+        }
+        Ok(match command {
+            Some(command) => Self::Camera(camera, command),
+            None if verb == "ping" => Self::Ping,
+            None => Self::Republish,
+        })
     }
-}
-
-/// The body of a request; an empty one asks for nothing special.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    #[serde(default)]
-    transaction: Option<Value>,
-    #[serde(default)]
-    camera: Option<String>,
 }
 
 /// Where the answer goes, and under which transaction.
@@ -82,52 +88,63 @@ impl Asker {
 
 pub(super) async fn receive(session: &mut Session<'_>, verb: &str, message: &Publish) {
     let (topics, correlation) = reply_to(&session.parts.topics, verb, message);
+    // An empty body asks for nothing special.
     let body = if message.payload.is_empty() {
-        Ok(Body::default())
+        Ok(Map::new())
     } else {
-        // By way of an object: a struct would take a list too.
-        let object = serde_json::from_slice::<Map<String, Value>>(&message.payload);
-        object.and_then(|object| serde_json::from_value::<Body>(Value::Object(object)))
+        serde_json::from_slice::<Map<String, Value>>(&message.payload)
     };
-    let transaction = body.as_ref().ok().and_then(|body| body.transaction.clone());
+    let (body, transaction) = match body {
+        Ok(mut body) => {
+            let transaction = body.remove("transaction");
+            (Ok(body), transaction)
+        }
+        Err(error) => (Err(error), None),
+    };
     let asker = Asker { topics, correlation, transaction, answers: session.answers.clone() };
-    let outcome = body
+    let wish = body
         .map_err(|error| Problem::BadRequest {
             detail: format!("The body is not the expected JSON ({error})"),
         })
-        .and_then(|body| Ok((Verb::parse(verb)?, body)));
-    match outcome {
-        Ok((verb, body)) => carry_out(session, verb, body, asker),
+        .and_then(|body| Wish::parse(verb, body));
+    match wish {
+        Ok(wish) => carry_out(session, wish, asker),
         Err(problem) => asker.answer(Err(problem)),
     }
 }
 
-fn carry_out(session: &mut Session<'_>, verb: Verb, body: Body, asker: Asker) {
-    match verb {
-        Verb::Ping => asker.answer(Ok(json!({ "pong": true }))),
-        Verb::DiscoveryRepublish => {
+fn carry_out(session: &mut Session<'_>, wish: Wish, asker: Asker) {
+    match wish {
+        Wish::Ping => asker.answer(Ok(json!({ "pong": true }))),
+        Wish::Republish => {
             session.republish();
             asker.answer(Ok(json!({})));
         }
-        Verb::Snapshot => ask(session, body, Command::Snapshot, asker),
-        Verb::MotionReset => ask(session, body, Command::BackgroundReset, asker),
+        Wish::Camera(camera, command) => match only_camera(session, camera) {
+            Ok(camera) => ask(session, Some(camera.clone()), Input::Command { camera, command }, asker),
+            Err(problem) => asker.answer(Err(problem)),
+        },
+        Wish::Appliance(input) => ask(session, None, input, asker),
     }
 }
 
-/// Asks the appliance; without a camera in the body the only one is meant.
-fn ask(session: &Session<'_>, body: Body, command: Command, asker: Asker) {
+/// Without a camera in the body the only one is meant.
+fn only_camera(session: &Session<'_>, wanted: Option<String>) -> Result<String, Problem> {
     let cameras: Vec<String> = session.parts.state.borrow().cameras.keys().cloned().collect();
-    let camera = match (body.camera, cameras.as_slice()) {
-        (Some(camera), _) => camera,
-        (None, [only]) => only.clone(),
+    match (wanted, cameras.as_slice()) {
+        (Some(camera), _) => Ok(camera),
+        (None, [only]) => Ok(only.clone()),
         (None, _) => {
             let detail = format!("\"camera\" is missing; there are {}", cameras.join(", "));
-            return asker.answer(Err(Problem::BadRequest { detail }));
+            Err(Problem::BadRequest { detail })
         }
-    };
+    }
+}
+
+/// Asks the appliance; `camera` is the one whose event the answer may be.
+fn ask(session: &Session<'_>, camera: Option<String>, input: Input, asker: Asker) {
     let topics = session.parts.topics.clone();
-    let input = Input::Command { camera: camera.clone(), command };
-    // The reply runs where the command is handled, so the asker is shared by both outcomes through a cell.
+    // The reply runs where the work is done, so the asker is shared by both outcomes through a cell.
     let asker = std::sync::Arc::new(std::sync::Mutex::new(Some(asker)));
     let later = std::sync::Arc::clone(&asker);
     let take = |cell: &std::sync::Mutex<Option<Asker>>| {
@@ -136,8 +153,9 @@ fn ask(session: &Session<'_>, body: Body, command: Command, asker: Asker) {
     let reply = move |outcome: Result<Answer, Problem>| {
         let data = outcome.map(|answer| match answer {
             Answer::Done => json!({}),
+            Answer::Data(data) => data,
             Answer::Event(id) => json!({
-                "topic": topics.event_image(&camera, &id),
+                "topic": camera.map(|camera| topics.event_image(&camera, &id)),
                 "path": format!("/api/events/{id}/snapshot.jpg"),
                 "id": id,
             }),

@@ -204,6 +204,7 @@ impl<'a> Session<'a> {
                     }
                 }
                 News::Blank(camera) => self.pictures.blank(camera),
+                News::BlankFace(camera) => self.replace_last_face(&camera, &state).await,
             }
         }
         self.say_states(&state, now).await;
@@ -220,6 +221,7 @@ impl<'a> Session<'a> {
                     *said != payload || now >= *at + PRESENCE_EVERY
                 }
                 (Some((said, _)), publication::Sort::State) => *said != payload,
+                (Some((said, _)), publication::Sort::Picture) => *said != payload,
                 (Some((said, at)), publication::Sort::Details) => {
                     *said != payload && now >= *at + DETAILS_EVERY
                 }
@@ -366,6 +368,15 @@ impl<'a> Session<'a> {
                 }
             }
         }
+    }
+
+    /// Shows the last face of somebody else, or nothing: the one that is shown belongs to somebody who is forgotten.
+    async fn replace_last_face(&mut self, camera: &str, state: &State) {
+        let other = state.recent.iter().find(|event| event.camera == camera && event.sort == Sort::Face);
+        let picture = other.and_then(|event| event.picture.as_ref());
+        let jpeg = picture.map_or_else(Bytes::new, |picture| picture.jpeg.clone());
+        let topic = self.parts.topics.entity(camera, "image/face");
+        self.send(topic, jpeg, QoS::AtLeastOnce, false).await;
     }
 
     /// Sends an event's picture; whether there was one, or `None` if the event is not to be told at all.

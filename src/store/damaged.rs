@@ -1,6 +1,6 @@
 //! Reading a JSON file that may be damaged: it is set aside, never half believed and never deleted.
 //!
-//! Not here: writing; see [`super::atomic`].
+//! Not here: writing; see `crate::atomic`.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Error;
 use super::damaged::{self, Found};
-use super::{Error, atomic};
+use crate::atomic;
 
 const VERSION: u32 = 1;
 
@@ -99,6 +100,19 @@ impl IdentityFile {
     /// When a new id cannot be written.
     pub fn person(&mut self, slug: &str) -> Result<Uuid, Error> {
         self.known_or_new(slug, |content| &mut content.people)
+    }
+
+    /// Forgets the id of a person; nothing happens when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn forget_person(&mut self, slug: &str) -> Result<(), Error> {
+        let Some(id) = self.content.people.remove(slug) else { return Ok(()) };
+        let saved = self.save();
+        if saved.is_err() {
+            self.content.people.insert(slug.to_owned(), id);
+        }
+        saved
     }
 
     fn known_or_new(

@@ -2,7 +2,6 @@
 //!
 //! Not here: what the user wrote, see [`crate::config`]; what the values mean, see `crate::logic`.
 
-mod atomic;
 mod damaged;
 pub mod identity;
 pub mod secrets;

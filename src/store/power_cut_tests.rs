@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::super::atomic::{self, Step};
 use super::*;
+use crate::atomic::{self, Step};
 
 fn stored_with(count: u64) -> Stored {
     let mut stored = Stored::default();

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::damaged::{self, Found};
-use super::{Error, atomic};
+use crate::atomic;
 use crate::config::Secret;
 
 const VERSION: u32 = 1;

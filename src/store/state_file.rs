@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Error;
 use super::damaged::{self, Found};
-use super::{Error, atomic};
+use crate::atomic;
 
 /// The layout of the file that this program reads and writes.
 const VERSION: u32 = 1;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::enrol::{Enroller, Update};
+use super::enrol::Eyes;
 use super::model::{BadModel, Detector, Error, Picture, Recogniser, Seeta, YuNet};
 use crate::logic::faces::quality::Flaw;
 use crate::logic::faces::tracker::{Answer, Ask, Present, Scene, Settings};
@@ -80,9 +80,9 @@ impl Models {
         })
     }
 
-    /// Polls the folder of faces, see [`Enroller::poll`].
-    pub fn enrol(&mut self, enroller: &mut Enroller) -> Option<Update> {
-        enroller.poll(&mut self.photo_detector, &mut self.recogniser)
+    /// The models that look at photographs.
+    pub fn eyes(&mut self) -> Eyes<'_> {
+        Eyes { detector: &mut self.photo_detector, recogniser: &mut self.recogniser }
     }
 
     /// How long looking for faces in a frame takes.
@@ -165,7 +165,9 @@ pub struct Report {
     /// Faces in this frame that count.
     pub n_faces: usize,
     /// Why other boxes do not count: `too_small` and so on.
-    pub refused: Vec<Flaw>,
+    pub refused: Vec<(Flaw, f32)>,
+    /// Why nothing was told about faces that are gone, see [`Tracker::take_silent`].
+    pub silent: Vec<&'static str>,
     /// Tracks of which this frame is now the best picture: keep the frame for their decision
     /// (`Decision::best_frame`) and drop it when [`FaceLoop::is_followed`] says no.
     pub best_of: Vec<u64>,
@@ -234,13 +236,16 @@ impl FaceLoop {
             }
         }
         report.decisions = self.tracker.decide(now);
+        report.silent = self.tracker.take_silent();
         report.present = self.tracker.present();
         report
     }
 
     /// What is due without a frame; to be called at [`FaceLoop::next_deadline`].
     pub fn tick(&mut self, now: Instant) -> Report {
-        Report { decisions: self.tracker.decide(now), present: self.tracker.present(), ..Report::default() }
+        let decisions = self.tracker.decide(now);
+        let (present, silent) = (self.tracker.present(), self.tracker.take_silent());
+        Report { decisions, present, silent, ..Report::default() }
     }
 
     /// When `tick` is due; `None` while nobody is followed who arrived.
@@ -251,6 +256,11 @@ impl FaceLoop {
     /// Whether a track may still have a decision before it.
     pub fn is_followed(&self, track: u64) -> bool {
         self.tracker.is_followed(track)
+    }
+
+    /// The name of this person was wrong for somebody in view, see [`Tracker::retract`].
+    pub fn retract(&mut self, slug: &str, now: Instant) {
+        self.tracker.retract(slug, now);
     }
 
     /// Forgets everybody in view without a word.

@@ -55,8 +55,15 @@ pub fn open(path: &Path, longest_side: usize) -> Result<Photo, Error> {
     if std::fs::metadata(path)?.len() > MAX_FILE_BYTES {
         return Err(Error::FileTooLarge);
     }
-    let bytes = std::fs::read(path)?;
-    let decoded = std::panic::catch_unwind(|| decode(&bytes)).unwrap_or(Err(Error::Broken))?;
+    read(&std::fs::read(path)?, longest_side)
+}
+
+/// The same from memory.
+///
+/// # Errors
+/// See [`Error`]; a panic inside a decoder counts as `Broken`.
+pub fn read(bytes: &[u8], longest_side: usize) -> Result<Photo, Error> {
+    let decoded = std::panic::catch_unwind(|| decode(bytes)).unwrap_or(Err(Error::Broken))?;
     let longest = decoded.width().max(decoded.height());
     let limit = u32::try_from(longest_side).unwrap_or(u32::MAX);
     let fitted = if longest > limit { decoded.resize(limit, limit, FilterType::Triangle) } else { decoded };

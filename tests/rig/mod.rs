@@ -19,6 +19,7 @@ use doorward::jpeg;
 use doorward::logic::appliance::{Appliance, CameraPlan};
 use doorward::logic::effect::{CameraOrder, Effect};
 use doorward::logic::input::{CameraNews, Input, Now};
+use doorward::logic::quiet::Policy;
 use doorward::logic::state::{NodeState, Opened, State};
 use doorward::logic::topics::Topics;
 use doorward::shutdown::Shutdown;
@@ -71,7 +72,7 @@ impl Rig {
     /// Publishes `pictures` in turn, `fps` of them a second, and signs the camera in as running.
     pub fn with_pictures(limits: Limits, fps: f64, pictures: Vec<Bytes>) -> Self {
         let plan = CameraPlan { id: CAMERA.into(), name: "Front porch".into(), ..CameraPlan::default() };
-        let mut appliance = Appliance::new(vec![plan], now(), 7);
+        let mut appliance = Appliance::new(vec![plan], Policy::default(), now(), 7);
         let (inbox, requests) = Inbox::new();
         let (tell, state) = watch::channel(Arc::new(appliance.state().clone()));
         let size = jpeg::check(&pictures[0]).unwrap();

@@ -6,37 +6,44 @@
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use super::crew::Crew;
 use super::plan::CameraSetup;
 use crate::config::{Config, Detector};
 use crate::hub::Hub;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Reply};
+use crate::logic::command::Answer;
 use crate::logic::effect::FacesOrder;
-use crate::logic::faces::Gallery;
 use crate::logic::faces::quality::Limits;
 use crate::logic::faces::tracker::Settings;
-use crate::logic::input::Input;
+use crate::logic::faces::training::Job;
+use crate::logic::faces::{Gallery, Kind};
+use crate::logic::input::{FaceNews, Input};
 use crate::logic::state::Person;
 use crate::shutdown::Shutdown;
 use crate::store::IdentityFile;
-use crate::vision::enrol::{Enroller, Update};
+use crate::vision::enrol::{Enroller, Grouped, Household};
 use crate::vision::faces::{FaceLoop, Finder, Models};
 use watch::Watch;
 
 /// How often the folder of photographs is looked at.
 const ENROL_EVERY: Duration = Duration::from_secs(2);
+/// Listing the folder takes at most one part in so many of the thread's time.
+const POLL_SHARE: u32 = 20;
 /// Longest wait without a look at the stop signal.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// An order to one camera's face loop.
-pub(super) struct FaceOrder {
-    pub(super) camera: String,
-    pub(super) order: FacesOrder,
+/// What the thread is told.
+pub(super) enum Order {
+    /// An order to one camera's face loop.
+    Camera(String, FacesOrder),
+    /// Something that people teach, or ask about faces; whoever waits hears of the outcome.
+    Teach(Job, Option<Reply>),
 }
 
 /// Starts the thread; the sender gives it orders.
@@ -48,7 +55,7 @@ pub(super) fn start(
     inbox: &Inbox,
     identity: IdentityFile,
     stop: &Shutdown,
-) -> Sender<FaceOrder> {
+) -> Sender<Order> {
     let (orders, received) = channel();
     let gallery = Arc::new(Gallery::new(Vec::new()));
     let watches = setups.iter().map(|setup| {
@@ -70,10 +77,12 @@ pub(super) fn start(
         orders: received,
         inbox: inbox.clone(),
         identity,
-        folder: config.faces.folder.clone(),
+        enroller: Enroller::new(config.faces.folder.clone()),
+        keep_unknown: config.faces.keep_unknown,
         interval: config.faces.interval,
         always: config.faces.always,
         told: BTreeSet::new(),
+        enrolled: String::new(),
     };
     let finder = match config.faces.detector {
         Detector::Yunet => Finder::YuNet,
@@ -90,28 +99,32 @@ pub(super) fn start(
 /// Everything the thread works with.
 struct Room {
     watches: BTreeMap<String, Watch>,
-    orders: Receiver<FaceOrder>,
+    orders: Receiver<Order>,
     inbox: Inbox,
     identity: IdentityFile,
-    folder: PathBuf,
+    enroller: Enroller,
+    /// How long unknown faces are kept, so that they can be named; nothing is kept at zero.
+    keep_unknown: Duration,
     interval: Duration,
     always: bool,
     /// Remarks about photographs that were told already.
     told: BTreeSet<String>,
+    /// The names that were last told.
+    enrolled: String,
 }
 
 impl Room {
     fn run(mut self, mut models: Models, stop: &Shutdown) {
-        let mut enroller = Enroller::new(self.folder.clone());
-        let mut enrol_due = Instant::now();
+        let mut poll_due = Instant::now();
         while !stop.is_triggered() {
-            if Instant::now() >= enrol_due {
-                let update = models.enrol(&mut enroller);
-                let unfinished = update.as_ref().is_some_and(|update| update.unfinished);
-                if let Some(update) = update {
-                    self.welcome(update);
+            let began = Instant::now();
+            if began >= poll_due {
+                if let Some(household) = self.enroller.poll(&mut models.eyes()) {
+                    self.welcome(household);
                 }
-                enrol_due = Instant::now() + if unfinished { Duration::ZERO } else { ENROL_EVERY };
+                // A folder of thousands of files takes a while to list; it must not take all the time there is.
+                let rest = if self.enroller.is_busy() { Duration::ZERO } else { ENROL_EVERY };
+                poll_due = Instant::now() + rest.max(began.elapsed() * POLL_SHARE);
             }
             let ids: Vec<String> = self.watches.keys().cloned().collect();
             for id in ids {
@@ -120,29 +133,29 @@ impl Room {
             let next = self.watches.values().filter_map(|watch| watch.next_look(self.always)).min();
             let patience = next.map_or(PATIENCE, |at| at.saturating_duration_since(Instant::now()));
             match self.orders.recv_timeout(patience.clamp(Duration::from_millis(5), PATIENCE)) {
-                Ok(order) => self.obey(order),
+                Ok(order) => self.obey(order, &mut models),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             while let Ok(order) = self.orders.try_recv() {
-                self.obey(order);
+                self.obey(order, &mut models);
             }
         }
     }
 
     /// A new household: everybody gets an id, the loops get the gallery, people get told what was refused.
-    fn welcome(&mut self, update: Update) {
-        let remarks: BTreeSet<String> = update
+    fn welcome(&mut self, household: Household) {
+        let remarks: BTreeSet<String> = household
             .refusals
             .iter()
-            .chain(&update.notes)
+            .chain(&household.notes)
             .map(|remark| format!("{}: {}", remark.path, remark.sentence))
             .collect();
         // Each is told once, not again with every new photograph.
         remarks.difference(&self.told).for_each(|remark| tracing::warn!("{remark}"));
         self.told = remarks;
         let mut people = BTreeMap::new();
-        for person in update.gallery.people() {
+        for person in household.gallery.people() {
             let slug = person.id.slug.to_string();
             match self.identity.person(&slug) {
                 Ok(uuid) => {
@@ -152,40 +165,71 @@ impl Room {
                 Err(error) => tracing::error!("{slug} gets no entity: {error}"),
             }
         }
-        let names: Vec<&str> = people.values().map(|person| person.name.as_str()).collect();
-        tracing::info!(
-            "people enrolled: {}",
-            if names.is_empty() { "nobody".into() } else { names.join(", ") }
-        );
         for watch in self.watches.values_mut() {
-            watch.faces.set_gallery(Arc::clone(&update.gallery));
+            watch.faces.set_gallery(Arc::clone(&household.gallery));
+        }
+        let self_test = household.self_test;
+        if household.n_left > 0 {
+            tracing::info!("photos: {} looked at, {} left", self_test.n_photos(), household.n_left);
         }
         // Half a household would take away the entities of the other half.
-        if !update.unfinished {
-            self.inbox.tell(Input::People(people));
+        if household.n_left > 0 || household.is_unreadable {
+            return;
+        }
+        let names: Vec<&str> = people.values().map(|person| person.name.as_str()).collect();
+        let names = if names.is_empty() { "nobody".into() } else { names.join(", ") };
+        if names != self.enrolled {
+            tracing::info!("people enrolled: {names}; self-test: {}", self_test.standing().word());
+            self.enrolled = names;
+        }
+        self.inbox.tell(Input::People { people, self_test });
+    }
+
+    fn obey(&mut self, order: Order, models: &mut Models) {
+        match order {
+            Order::Teach(job, reply) => self.teach(job, reply, models),
+            Order::Camera(camera, order) => {
+                if let Some(watch) = self.watches.get_mut(&camera) {
+                    watch.obey(order);
+                }
+            }
         }
     }
 
-    fn obey(&mut self, FaceOrder { camera, order }: FaceOrder) {
-        let Some(watch) = self.watches.get_mut(&camera) else { return };
-        match order {
-            FacesOrder::Enabled(on) => {
-                watch.enabled = on;
-                if !on {
-                    watch.forget();
-                }
+    /// Carries out what people teach: first everybody else hears of it, then whoever asked.
+    fn teach(&mut self, job: Job, reply: Option<Reply>, models: &mut Models) {
+        let outcome = self.enroller.teach(job, &mut models.eyes()).map(|taught| {
+            if let Some(household) = taught.household {
+                self.welcome(household);
             }
-            FacesOrder::Threshold(known) => {
-                let settings = Settings { known: known as f32, ..*watch.faces.settings() };
-                watch.faces.set(settings);
+            for watch in self.watches.values_mut() {
+                let retracted = taught.changed.retracted.as_deref();
+                retracted.into_iter().for_each(|slug| watch.faces.retract(slug, Instant::now()));
             }
-            FacesOrder::Moving(boxes) => {
-                if boxes.is_some() {
-                    watch.moved_at = Some(Instant::now());
-                }
-                watch.motion = boxes;
+            if let Some(slug) = &taught.changed.forgotten
+                && let Err(error) = self.identity.forget_person(slug)
+            {
+                tracing::warn!("the id of {slug} is still in identity.json: {error}");
             }
-            FacesOrder::Forget => watch.forget(),
+            self.inbox.tell(Input::Taught(taught.changed));
+            Answer::Data(taught.data)
+        });
+        if let Some(reply) = reply {
+            reply(outcome);
+        }
+    }
+
+    /// Keeps a face that nobody could name, and says in the record with which others it belongs.
+    fn group(&mut self, news: &mut FaceNews, models: &mut Models) {
+        let Some(jpeg) = news.jpeg.as_ref().filter(|_| news.event_type == Kind::Unknown.word()) else {
+            return;
+        };
+        let Some(place) = news.place() else { return };
+        let noted = self.enroller.note_unknown(jpeg, place, self.keep_unknown, &mut models.eyes());
+        if let Some((Grouped { group, is_new }, household)) = noted {
+            news.record.insert("group".into(), json!(group));
+            news.record.insert("seen_before".into(), json!(!is_new));
+            self.welcome(household);
         }
     }
 
@@ -204,10 +248,16 @@ impl Room {
         if let Some(error) = &report.error {
             tracing::debug!(camera = id, "a face could not be looked at: {error}");
         }
-        let sighting = watch.sighting(report, taken);
+        let mut sighting = watch.sighting(report, taken);
+        let told_before = std::mem::take(&mut watch.told);
+        sighting.decisions.iter_mut().for_each(|news| self.group(news, models));
         let names_somebody = !sighting.known.is_empty() || sighting.unknown || sighting.any;
-        if names_somebody || watch.told || !sighting.decisions.is_empty() {
+        if let Some(watch) = self.watches.get_mut(id) {
             watch.told = names_somebody;
+        }
+        let is_silent =
+            sighting.decisions.is_empty() && sighting.unfit.is_empty() && sighting.silent.is_empty();
+        if names_somebody || told_before || !is_silent {
             self.inbox.tell(Input::Faces { camera: id.into(), sighting });
         }
     }

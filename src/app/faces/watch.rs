@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::hub::Hub;
+use crate::logic::effect::FacesOrder;
+use crate::logic::faces::tracker::Settings;
 use crate::logic::faces::{Decision, Kind, PixelRect};
 use crate::logic::input::{FaceNews, FaceSighting};
 use crate::logic::picture::Rect;
@@ -20,12 +22,12 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// One camera as the thread sees it.
 pub(super) struct Watch {
-    pub(super) hub: Arc<Hub>,
+    hub: Arc<Hub>,
     pub(super) faces: FaceLoop,
-    pub(super) enabled: bool,
+    enabled: bool,
     /// Where it moves now; `None` while nothing does.
-    pub(super) motion: Option<Vec<Rect>>,
-    pub(super) moved_at: Option<Instant>,
+    motion: Option<Vec<Rect>>,
+    moved_at: Option<Instant>,
     pub(super) due: Instant,
     seen: u64,
     /// The best picture of each track that may still be decided.
@@ -85,6 +87,8 @@ impl Watch {
             unknown: report.present.unknown,
             any: report.present.any,
             decisions,
+            unfit: report.refused.iter().map(|(flaw, px)| (flaw.word(), px.round() as u32)).collect(),
+            silent: report.silent,
         }
     }
 
@@ -105,7 +109,30 @@ impl Watch {
         }
     }
 
-    pub(super) fn forget(&mut self) {
+    /// Does as it is told.
+    pub(super) fn obey(&mut self, order: FacesOrder) {
+        match order {
+            FacesOrder::Enabled(on) => {
+                self.enabled = on;
+                if !on {
+                    self.forget();
+                }
+            }
+            FacesOrder::Threshold(known) => {
+                let settings = Settings { known: known as f32, ..*self.faces.settings() };
+                self.faces.set(settings);
+            }
+            FacesOrder::Moving(boxes) => {
+                if boxes.is_some() {
+                    self.moved_at = Some(Instant::now());
+                }
+                self.motion = boxes;
+            }
+            FacesOrder::Forget => self.forget(),
+        }
+    }
+
+    fn forget(&mut self) {
         self.faces.forget();
         self.best.clear();
         (self.motion, self.moved_at) = (None, None);

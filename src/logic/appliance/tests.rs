@@ -1,7 +1,8 @@
 //! The appliance with a clock that is turned by hand.
 
 use super::*;
-use crate::logic::state::Opened;
+use crate::logic::input::{FaceNews, FaceSighting};
+use crate::logic::state::{Opened, Person};
 
 const PORCH: &str = "porch";
 
@@ -15,11 +16,15 @@ impl Stage {
     fn new() -> Self {
         let now = Now { instant: Instant::now(), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
         let plan = CameraPlan { id: PORCH.into(), name: "Porch".into(), ..CameraPlan::default() };
-        let mut stage = Self { appliance: Appliance::new(vec![plan], now, 7), now };
+        let mut stage = Self { appliance: Appliance::new(vec![plan], quiet::Policy::default(), now, 7), now };
         let known = |name: &str| Person { name: name.into(), uuid: name.into() };
-        stage.does(Input::People([("anna".into(), known("Anna")), ("ben".into(), known("Ben"))].into()));
+        stage.people([("anna".into(), known("Anna")), ("ben".into(), known("Ben"))].into());
         stage.camera(CameraNews::Opened(Opened::default()));
         stage
+    }
+
+    fn people(&mut self, people: BTreeMap<String, Person>) {
+        self.does(Input::People { people, self_test: Arc::default() });
     }
 
     fn later(&mut self, seconds: f64) {
@@ -50,7 +55,13 @@ impl Stage {
     fn sees(&mut self, known: &[(&str, &str)], unknown: bool, decisions: Vec<FaceNews>) -> Vec<Effect> {
         let known: Vec<_> =
             known.iter().map(|(slug, name)| ((*slug).to_owned(), (*name).to_owned())).collect();
-        let sighting = FaceSighting { any: unknown || !known.is_empty(), known, unknown, decisions };
+        let sighting = FaceSighting {
+            any: unknown || !known.is_empty(),
+            known,
+            unknown,
+            decisions,
+            ..FaceSighting::default()
+        };
         self.does(Input::Faces { camera: PORCH.into(), sighting })
     }
 
@@ -139,7 +150,7 @@ fn somebody_who_is_no_longer_enrolled_is_not_present() {
     let mut stage = Stage::new();
     stage.sees(&[("anna", "Anna"), ("ben", "Ben")], false, Vec::new());
     let anna = Person { name: "Anna".into(), uuid: "Anna".into() };
-    stage.does(Input::People([("anna".into(), anna)].into()));
+    stage.people([("anna".into(), anna)].into());
     assert_eq!(stage.present(), (vec!["Anna"], false));
 }
 
@@ -196,7 +207,10 @@ fn privacy_ends_and_clears_everything_and_nothing_comes_in() {
 fn privacy_of_one_camera_leaves_the_other_alone() {
     let now = Stage::new().now;
     let plan = |id: &str| CameraPlan { id: id.into(), name: id.into(), ..CameraPlan::default() };
-    let mut stage = Stage { appliance: Appliance::new(vec![plan(PORCH), plan("shed")], now, 0), now };
+    let mut stage = Stage {
+        appliance: Appliance::new(vec![plan(PORCH), plan("shed")], quiet::Policy::default(), now, 0),
+        now,
+    };
     for id in [PORCH, "shed"] {
         stage.does(Input::Camera { camera: id.into(), news: CameraNews::Opened(Opened::default()) });
     }
@@ -286,7 +300,7 @@ fn an_appliance_that_starts_in_private_says_so() {
     let now = Stage::new().now;
     let settings = Settings { privacy: true, ..Settings::default() };
     let plan = CameraPlan { id: PORCH.into(), settings, ..CameraPlan::default() };
-    let stage = Stage { appliance: Appliance::new(vec![plan], now, 0), now };
+    let stage = Stage { appliance: Appliance::new(vec![plan], quiet::Policy::default(), now, 0), now };
     assert!(stage.porch().status == Status::Privacy && stage.porch().status.is_online());
 }
 

@@ -81,6 +81,12 @@ pub struct FaceView {
     pub sharpness: f32,
     /// Turn of the head in degrees, positive to the right side of the picture.
     pub yaw: f32,
+    /// Tilt of the head in degrees, positive when the eye at the right is lower.
+    pub roll: f32,
+    /// How sure the detector was, 0 to 1.
+    pub score: f32,
+    /// Length of the embedding, the measure of a usable face: 10 and more is clear, below 7 is no face.
+    pub norm: f32,
 }
 
 /// One decision about one track.
@@ -100,6 +106,8 @@ pub struct Decision {
     pub second: Option<Likeness>,
     /// `score` minus the second's score.
     pub margin: Option<f32>,
+    /// Who it would have been, had not somebody said that this look is not that person.
+    pub rejected: Option<PersonId>,
     /// The face in the best frame.
     pub face: FaceView,
     /// Frames whose face the recogniser looked at and found usable.
@@ -117,7 +125,7 @@ impl Decision {
     pub fn record(&self) -> Map<String, Value> {
         let second =
             self.second.as_ref().map(|s| json!({"person": &*s.person.slug, "score": round(s.score, 3)}));
-        let FaceView { fractions, px, sharpness, yaw } = self.face;
+        let FaceView { fractions, px, sharpness, yaw, roll, score, norm } = self.face;
         let mut record = Map::new();
         record.insert("score".into(), json!(self.score.map(|v| round(v, 3))));
         record.insert("second".into(), json!(second));
@@ -129,10 +137,16 @@ impl Decision {
                 "px": round(px, 0) as i64,
                 "sharpness": round(sharpness, 2),
                 "yaw": round(yaw, 0) as i64,
+                "roll": round(roll, 0) as i64,
+                "score": round(score, 2),
+                "norm": round(norm, 1),
             }),
         );
         record.insert("rule".into(), json!(self.rule.word()));
         record.insert("frames".into(), json!(self.frames));
+        if let Some(person) = &self.rejected {
+            record.insert("rejected".into(), json!(&*person.slug));
+        }
         if let Some(kind) = self.corrects {
             record.insert("corrects".into(), json!(kind.word()));
         }
@@ -161,7 +175,16 @@ mod tests {
             score: Some(0.712_34),
             second: Some(Likeness { person: person("bob"), score: 0.31 }),
             margin: Some(0.402_34),
-            face: FaceView { fractions: [0.41, 0.22, 0.1, 0.17], px: 96.4, sharpness: 0.8, yaw: -12.3 },
+            rejected: None,
+            face: FaceView {
+                fractions: [0.41, 0.22, 0.1, 0.17],
+                px: 96.4,
+                sharpness: 0.8,
+                yaw: -12.3,
+                roll: 3.2,
+                score: 0.912,
+                norm: 11.24,
+            },
             frames: 4,
             captured_at: Instant::now(),
             best_frame: 99,
@@ -169,12 +192,20 @@ mod tests {
         };
         let wanted = json!({
             "score": 0.712, "second": {"person": "bob", "score": 0.31}, "margin": 0.402,
-            "face": {"box": [0.41, 0.22, 0.1, 0.17], "px": 96, "sharpness": 0.8, "yaw": -12},
+            "face": {"box": [0.41, 0.22, 0.1, 0.17], "px": 96, "sharpness": 0.8, "yaw": -12, "roll": 3, "score": 0.91,
+                "norm": 11.2},
             "rule": "margin_ok", "frames": 4,
         });
         assert_eq!(Value::Object(decision.record()), wanted);
-        let bare =
-            Decision { score: None, second: None, margin: None, corrects: Some(Kind::Unsure), ..decision };
+        let bare = Decision {
+            score: None,
+            second: None,
+            margin: None,
+            rejected: Some(person("carol")),
+            corrects: Some(Kind::Unsure),
+            ..decision
+        };
+        assert_eq!(bare.record()["rejected"], "carol");
         assert_eq!(bare.record()["score"], Value::Null);
         assert_eq!(bare.record()["corrects"], "unsure");
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::decision::{FaceView, Kind};
 use super::face::{EMBEDDING_LENGTH, Embedding, Face, PixelRect, cosine};
-use super::quality::{CLEAR_NORM, Grade, promise};
+use super::quality::{CLEAR_NORM, Flaw, Grade, promise};
 use super::verdict::Vote;
 
 /// Looks at one face at most; a look costs some 25 ms of a PC and 250 ms of a Raspberry Pi 4.
@@ -70,8 +70,11 @@ pub(super) struct Track {
     pub(super) companions: Vec<u64>,
     /// Since when the votes say "unknown".
     pub(super) unknown_since: Option<Instant>,
-    /// A known face came meanwhile, and this was very probably the same person.
-    pub(super) excused: bool,
+    /// Why nobody is told that this is a stranger: a known face came meanwhile, very probably the same person; or it is somebody
+    /// whom nobody wants to hear of.
+    pub(super) excused: Option<&'static str>,
+    /// Why the last look was of no use.
+    pub(super) last_flaw: Option<Flaw>,
     /// What was told last, with what belongs to it.
     pub(super) told: Option<super::decision::Decision>,
     /// Somebody else was near, so a look must tell whether this is still the same person.
@@ -100,7 +103,8 @@ impl Track {
             best: None,
             companions: Vec::new(),
             unknown_since: None,
-            excused: false,
+            excused: None,
+            last_flaw: None,
             told: None,
             mixed_up: false,
             before: (rect, now),

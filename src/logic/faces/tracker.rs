@@ -11,7 +11,7 @@ use super::decision::{Decision, FaceView, Kind, Rule};
 use super::face::{Embedding, Face, PixelRect};
 use super::gallery::{Gallery, PersonId};
 use super::quality::{Flaw, Grade, Limits};
-use super::telling::{doubt_or_deny, is_gone, name};
+use super::telling::{doubt_or_deny, is_gone, name, silence};
 use super::track::Track;
 use super::verdict::{self, Vote};
 
@@ -87,8 +87,8 @@ pub struct Ask {
 pub struct Observed {
     /// Faces that the recogniser should look at, most promising first.
     pub asks: Vec<Ask>,
-    /// Why the other boxes do not count as faces.
-    pub refused: Vec<Flaw>,
+    /// Why the other boxes do not count as faces, and how many pixels wide they are.
+    pub refused: Vec<(Flaw, f32)>,
 }
 
 /// The recogniser's answer to an [`Ask`].
@@ -121,6 +121,8 @@ pub struct Tracker {
     named: Vec<(u64, Instant)>,
     /// Places of pictures on a wall, and when one was last seen there.
     still: Vec<(PixelRect, Instant)>,
+    /// Why nothing was told about faces that are gone, until somebody asks.
+    silent: Vec<&'static str>,
 }
 
 impl Tracker {
@@ -148,12 +150,12 @@ impl Tracker {
     pub fn observe(&mut self, scene: &Scene<'_>, now: Instant) -> Observed {
         self.still.retain(|(_, seen)| now.saturating_duration_since(*seen) < STILL_MEMORY);
         let timeout = self.settings.track_timeout;
-        self.tracks.retain(|track| track.arrived || now.saturating_duration_since(track.last_seen) < timeout);
+        self.drop_tracks(|track| !track.arrived && now.saturating_duration_since(track.last_seen) >= timeout);
         let mut observed = Observed::default();
         let mut faces = Vec::new();
         for face in scene.faces {
             match self.settings.limits.grade(face) {
-                Grade::Useless(flaw) => observed.refused.push(flaw),
+                Grade::Useless(flaw) => observed.refused.push((flaw, face.rect.width)),
                 grade @ (Grade::Clear | Grade::Fair(_) | Grade::Doubtful(_)) => faces.push((*face, grade)),
             }
         }
@@ -261,7 +263,8 @@ impl Tracker {
     ) -> Option<u64> {
         let grade = self.settings.limits.grade_with(&ask.face, answer.embedding.norm);
         self.track_mut(ask.track)?.tried(&ask.face, now);
-        if let Grade::Useless(_) = grade {
+        if let Grade::Useless(flaw) = grade {
+            self.track_mut(ask.track)?.last_flaw = Some(flaw);
             return None;
         }
         let id = if grade == Grade::Clear { self.identity(ask, &answer.embedding, now)? } else { ask.track };
@@ -271,6 +274,9 @@ impl Tracker {
             px: face.rect.width,
             sharpness: answer.sharpness,
             yaw: face.yaw_degrees(),
+            roll: face.roll_degrees(),
+            score: face.score,
+            norm: answer.embedding.norm,
         };
         let track = self.track_mut(id)?;
         track.add(
@@ -344,18 +350,40 @@ impl Tracker {
         for track in self.tracks.iter_mut().filter(|track| track.arrived) {
             decisions.extend(doubt_or_deny(track, &settings, &self.named, now));
         }
-        self.tracks.retain(|track| {
-            let gone = is_gone(track, &settings, now);
-            let told = track.told.as_ref().filter(|told| gone && !decisions.contains(told));
+        for track in self.tracks.iter().filter(|track| is_gone(track, &settings, now)) {
+            let told = track.told.as_ref().filter(|told| !decisions.contains(told)).cloned();
             decisions.extend(told.map(|told| Decision {
                 kind: Kind::Left,
                 rule: Rule::NotSeen,
                 corrects: None,
-                ..told.clone()
+                ..told
             }));
-            !gone
-        });
+        }
+        self.drop_tracks(|track| is_gone(track, &settings, now));
         decisions
+    }
+
+    fn drop_tracks(&mut self, is_over: impl Fn(&Track) -> bool) {
+        let silent = self.tracks.iter().filter(|track| is_over(track)).filter_map(silence);
+        self.silent.extend(silent);
+        self.tracks.retain(|track| !is_over(track));
+    }
+
+    /// Why nothing was told about the faces that are gone since the last call.
+    pub fn take_silent(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.silent)
+    }
+
+    /// The name of this person was wrong here: whoever has it is looked at anew.
+    pub fn retract(&mut self, slug: &str, now: Instant) {
+        for track in &mut self.tracks {
+            let has_it = |told: &Decision| told.person.as_ref().is_some_and(|person| *person.slug == *slug);
+            if track.told.as_ref().is_some_and(has_it) {
+                let arrived = track.arrived;
+                *track = Track::new(track.id, track.rect, now);
+                track.arrived = arrived;
+            }
+        }
     }
 
     /// When `decide` must be called again although no frame came; `None` while nothing can become due.
@@ -363,7 +391,9 @@ impl Tracker {
     /// A picture on a wall is followed too, but nothing will ever be said about it, so it keeps nobody awake.
     pub fn next_deadline(&self) -> Option<Instant> {
         let Settings { unknown_grace, track_timeout, .. } = self.settings;
-        let due = |track: &Track| match track.unknown_since.filter(|_| track.told.is_none() && !track.excused)
+        let due = |track: &Track| match track
+            .unknown_since
+            .filter(|_| track.told.is_none() && track.excused.is_none())
         {
             // The name may still come until the grace ends, even when the face is gone by then.
             Some(since) => since + unknown_grace,

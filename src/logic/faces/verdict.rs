@@ -139,6 +139,7 @@ mod tests {
                 let found = Match {
                     best: like(who, best.parse().unwrap()),
                     second: like(other, second.parse().unwrap()),
+                    rejected: None,
                 };
                 Vote { grade, found }
             })

@@ -1,38 +1,63 @@
 //! What stands in the folder of faces: who, which files, and since when.
 //!
+//! ```text
+//! faces/Alice/1.jpg              shows Alice
+//! faces/Alice/rejected/7.jpg     is not Alice, whatever it looks like
+//! faces/_unknown/12/3.jpg        somebody unknown; all of folder 12 are alike
+//! faces/_ignored/4/1.jpg         somebody whom nobody wants to hear of
+//! faces/embeddings.json          what the models made of all these; can be deleted at any time
+//! ```
+//!
 //! Not here: what is on the photographs (see `enrol`).
 
-use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Remark, remark};
-use crate::logic::faces::{PersonId, slug};
+use crate::logic::faces::PersonId;
 
 /// Folders read at most.
 const MAX_PEOPLE: usize = 200;
 /// Photographs of one person at most; more than a dozen add nothing.
-const MAX_PHOTOS: usize = 50;
-/// Characters of a name at most.
-const MAX_NAME: usize = 60;
-/// The word that stands for a face nobody knows, so no person can have it.
-const RESERVED: &str = "unknown";
+pub(super) const MAX_PHOTOS: usize = 50;
+/// Folder with a folder a group of unknown faces.
+pub(super) const UNKNOWN: &str = "_unknown";
+/// Folder with a folder each for those whom nobody wants to hear of.
+pub(super) const IGNORED: &str = "_ignored";
+/// Folder inside a person's folder with looks that are not this person.
+pub(super) const REJECTED: &str = "rejected";
 /// Pictures that people put here and Doorward cannot read.
 const OTHER_PICTURES: [&str; 8] = ["heic", "heif", "webp", "gif", "bmp", "tif", "tiff", "avif"];
 
 /// When a file changed, and its size: another file under the same name has another stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
-    bytes: u64,
-    modified: Option<SystemTime>,
+    pub(super) bytes: u64,
+    /// Nanoseconds since 1970; 0 where the file system does not say.
+    pub(super) modified_ns: u64,
 }
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Stamp {
-        Stamp { bytes: metadata.len(), modified: metadata.modified().ok() }
+        let modified = metadata.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let modified_ns = modified.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0);
+        Stamp { bytes: metadata.len(), modified_ns }
     }
+}
+
+/// What a photograph is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It shows this person.
+    Person(PersonId),
+    /// It does not show this person, although it once was taken for them.
+    Rejected(PersonId),
+    /// It shows somebody unknown, of this group.
+    Unknown(u32),
+    /// It shows somebody whom nobody wants to hear of.
+    Ignored(u32),
 }
 
 /// A file that may be a photograph.
@@ -41,14 +66,16 @@ pub(super) struct PhotoFile {
     /// Relative to the folder of faces.
     pub(super) path: PathBuf,
     pub(super) stamp: Stamp,
-    person: PersonId,
+    pub(super) role: Role,
 }
 
 /// The folder of faces at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Folder {
-    /// Sorted by person and file name.
+    /// Sorted by folder and file name.
     pub(super) photos: Vec<PhotoFile>,
+    /// Everybody with a folder, also without photographs in it, and the folder's name.
+    pub(super) people: Vec<(PersonId, PathBuf)>,
     pub(super) refusals: Vec<Remark>,
     /// The folder is there and cannot be listed.
     pub(super) is_unreadable: bool,
@@ -69,61 +96,64 @@ impl Folder {
                 return folder;
             }
         };
-        let mut names = BTreeMap::new();
         for path in entries {
             let relative = relative(&path, root);
-            if path.is_dir() {
-                if let Err(sentence) = folder.read_person(&path, &relative, &mut names) {
-                    folder.refusals.push(remark(&relative, sentence));
-                }
-            } else if is_picture(&path) {
-                let sentence =
-                    "The photo belongs to nobody; put it into a folder that has the person's name.";
-                folder.refusals.push(remark(&relative, sentence.into()));
+            let outcome = if !path.is_dir() {
+                stray(&path)
+            } else if relative == Path::new(UNKNOWN) {
+                folder.read_groups(&path, &relative, Role::Unknown)
+            } else if relative == Path::new(IGNORED) {
+                folder.read_groups(&path, &relative, Role::Ignored)
+            } else {
+                folder.read_person(&path, &relative)
+            };
+            if let Err(sentence) = outcome {
+                folder.refusals.push(remark(&relative, sentence));
             }
         }
         folder
     }
 
-    fn read_person(
-        &mut self,
-        path: &Path,
-        relative: &Path,
-        names: &mut BTreeMap<String, String>,
-    ) -> Result<(), String> {
-        let name = relative.to_str().ok_or("The name is not UTF-8 text; rename the folder.")?.trim();
-        if name.chars().count() > MAX_NAME || name.is_empty() || name.chars().any(char::is_control) {
+    fn read_person(&mut self, path: &Path, relative: &Path) -> Result<(), String> {
+        let name = relative.to_str().ok_or("The name is not UTF-8 text; rename the folder.")?;
+        let person = PersonId::named(name).map_err(|sentence| format!("{sentence} Rename the folder."))?;
+        if let Some((other, _)) = self.people.iter().find(|(other, _)| other.slug == person.slug) {
             return Err(format!(
-                "The name is empty, longer than {MAX_NAME} characters or has control characters; rename the folder."
+                "The name becomes \"{}\" in topics and addresses, as {} does already; rename one folder, or put the photos \
+                 together if it is the same person.",
+                person.slug, other.name
             ));
         }
-        let word = slug(name);
-        if word == RESERVED {
-            return Err(format!(
-                "\"{RESERVED}\" stands for a face nobody knows; give the folder a person's name."
-            ));
-        }
-        if let Some(other) = names.get(&word) {
-            return Err(format!(
-                "The name becomes \"{word}\" in topics and addresses, as {other} does already; rename one folder, or put \
-                 the photos together if it is the same person."
-            ));
-        }
-        if names.len() >= MAX_PEOPLE {
+        if self.people.len() >= MAX_PEOPLE {
             return Err(format!("There are more than {MAX_PEOPLE} people; remove some folders."));
         }
-        names.insert(word.clone(), name.to_owned());
-        let person = PersonId { slug: word.into(), name: name.into() };
-        let entries = sorted_entries(path).map_err(|error| {
-            format!("The folder cannot be listed ({error}); check its owner and permissions.")
-        })?;
+        self.people.push((person.clone(), relative.to_owned()));
+        self.read_photos(path, relative, &Role::Person(person.clone()))?;
+        let rejected = path.join(REJECTED);
+        if rejected.is_dir() {
+            self.read_photos(&rejected, &relative.join(REJECTED), &Role::Rejected(person))?;
+        }
+        Ok(())
+    }
+
+    fn read_groups(&mut self, path: &Path, relative: &Path, role: fn(u32) -> Role) -> Result<(), String> {
+        for path in sorted_entries(path).map_err(unlisted)?.into_iter().filter(|path| path.is_dir()) {
+            let name = path.file_name().unwrap_or_default();
+            let number = name.to_str().and_then(|name| name.parse().ok());
+            let number = number.ok_or("The folder of a group is a number; remove or rename what is not.")?;
+            self.read_photos(&path, &relative.join(name), &role(number))?;
+        }
+        Ok(())
+    }
+
+    fn read_photos(&mut self, path: &Path, relative: &Path, role: &Role) -> Result<(), String> {
         let mut n_photos = 0;
-        for path in entries.into_iter().filter(|path| is_picture(path)) {
+        for path in sorted_entries(path).map_err(unlisted)?.into_iter().filter(|path| is_picture(path)) {
             let relative = relative.join(path.file_name().unwrap_or_default());
             match usable(&path, n_photos) {
                 Ok(stamp) => {
                     n_photos += 1;
-                    self.photos.push(PhotoFile { path: relative, stamp, person: person.clone() });
+                    self.photos.push(PhotoFile { path: relative, stamp, role: role.clone() });
                 }
                 Err(sentence) => self.refusals.push(remark(&relative, sentence)),
             }
@@ -131,17 +161,35 @@ impl Folder {
         Ok(())
     }
 
-    /// Each person with the paths of their photographs.
-    pub(super) fn people(&self) -> Vec<(PersonId, Vec<&PathBuf>)> {
-        let mut people: Vec<(PersonId, Vec<&PathBuf>)> = Vec::new();
+    /// The paths of the photographs of one role.
+    pub(super) fn of<'a, 'r>(&'a self, role: &'r Role) -> impl Iterator<Item = &'a PathBuf> + use<'a, 'r> {
+        self.photos.iter().filter(move |photo| photo.role == *role).map(|photo| &photo.path)
+    }
+
+    /// Numbers of the groups of a sort, `Role::Unknown` or `Role::Ignored`, that have photographs.
+    pub(super) fn groups(&self, sort: fn(u32) -> Role) -> Vec<u32> {
+        let mut numbers: Vec<u32> = Vec::new();
         for photo in &self.photos {
-            match people.last_mut().filter(|(person, _)| *person == photo.person) {
-                Some((_, paths)) => paths.push(&photo.path),
-                None => people.push((photo.person.clone(), vec![&photo.path])),
+            if let Role::Unknown(number) | Role::Ignored(number) = photo.role
+                && photo.role == sort(number)
+                && !numbers.contains(&number)
+            {
+                numbers.push(number);
             }
         }
-        people
+        numbers.sort_unstable();
+        numbers
     }
+}
+
+fn unlisted(error: std::io::Error) -> String {
+    format!("The folder cannot be listed ({error}); check its owner and permissions.")
+}
+
+/// A picture beside the folders instead of in one.
+fn stray(path: &Path) -> Result<(), String> {
+    let sentence = "The photo belongs to nobody; put it into a folder that has the person's name.";
+    if is_picture(path) { Err(sentence.into()) } else { Ok(()) }
 }
 
 /// Whether a file can be read as a photograph at all; only regular files are opened, because a pipe would never end.

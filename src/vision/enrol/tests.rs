@@ -3,17 +3,17 @@
 use std::fs;
 
 use super::*;
-use crate::vision::model::YuNet;
+use crate::vision::model::{Recogniser, YuNet};
 
-struct House {
-    root: tempfile::TempDir,
+pub(super) struct House {
+    pub(super) root: tempfile::TempDir,
     enroller: Enroller,
     yunet: YuNet,
     recogniser: Recogniser,
 }
 
 impl House {
-    fn new() -> House {
+    pub(super) fn new() -> House {
         let root = tempfile::tempdir().unwrap();
         let enroller = Enroller::new(root.path().to_owned());
         House { root, enroller, yunet: YuNet::load(640).unwrap(), recogniser: Recogniser::load().unwrap() }
@@ -25,21 +25,36 @@ impl House {
         fs::write(path, bytes).unwrap();
     }
 
-    fn copy(&self, photo: &str, path: &str) {
+    /// The program starts anew on the same folder.
+    pub(super) fn restart(&mut self) {
+        self.enroller = Enroller::new(self.root.path().to_owned());
+    }
+
+    pub(super) fn copy(&self, photo: &str, path: &str) {
         self.put(path, &fs::read(source(photo)).unwrap());
     }
 
-    fn poll(&mut self) -> Option<Update> {
-        self.enroller.poll(&mut self.yunet, &mut self.recogniser)
+    pub(super) fn eyes(&mut self) -> (&mut Enroller, Eyes<'_>) {
+        (&mut self.enroller, Eyes { detector: &mut self.yunet, recogniser: &mut self.recogniser })
+    }
+
+    /// Polls until every photograph was looked at.
+    pub(super) fn poll(&mut self) -> Option<Household> {
+        let (enroller, mut eyes) = self.eyes();
+        let mut last = enroller.poll(&mut eyes);
+        while enroller.is_busy() {
+            last = enroller.poll(&mut eyes).or(last);
+        }
+        last
     }
 }
 
-fn source(photo: &str) -> PathBuf {
+pub(super) fn source(photo: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/faces").join(photo)
 }
 
-fn names(update: &Update) -> Vec<(&str, usize)> {
-    update.gallery.people().iter().map(|person| (&*person.id.name, person.n_photos)).collect()
+fn names(update: &Household) -> Vec<(&str, usize)> {
+    update.gallery.people().map(|person| (&*person.id.name, person.n_photos)).collect()
 }
 
 fn about<'a>(remarks: &'a [Remark], path: &str) -> &'a str {
@@ -48,7 +63,7 @@ fn about<'a>(remarks: &'a [Remark], path: &str) -> &'a str {
     &remark.sentence
 }
 
-fn jpeg(picture: &image::DynamicImage) -> Vec<u8> {
+pub(super) fn jpeg(picture: &image::DynamicImage) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
     bytes.into_inner()
@@ -63,16 +78,16 @@ fn a_new_a_changed_and_a_removed_photo_count_without_a_restart() {
     house.copy("single/hopper.jpg", "Grace/portrait.JPEG");
     let update = house.poll().unwrap();
     assert_eq!(names(&update), [("Barack Obama", 1), ("Grace", 1)]);
-    assert_eq!((update.refusals.len(), update.notes.len(), update.unfinished), (0, 0, false));
-    assert_eq!(update.gallery.people()[0].id.slug.as_ref(), "barack_obama");
+    assert_eq!((update.refusals.len(), update.notes.len(), update.n_left), (0, 0, 0));
+    assert_eq!(update.gallery.people().nth(0).unwrap().id.slug.as_ref(), "barack_obama");
     assert!(house.poll().is_none());
 
     house.copy("known/obama/2.jpg", "Barack Obama/2.jpg");
     house.put("Grace/portrait.JPEG", &fs::read(source("single/collins.jpg")).unwrap());
-    let before = update.gallery.people()[1].template().to_owned();
+    let before = update.gallery.people().nth(1).unwrap().template().to_owned();
     let update = house.poll().unwrap();
     assert_eq!(names(&update), [("Barack Obama", 2), ("Grace", 1)]);
-    assert!(update.gallery.people()[1].likeness(&before) < 0.4, "the photo is another one now");
+    assert!(update.gallery.people().nth(1).unwrap().likeness(&before) < 0.4, "the photo is another one now");
 
     fs::remove_dir_all(house.root.path().join("Grace")).unwrap();
     assert_eq!(names(&house.poll().unwrap()), [("Barack Obama", 2)]);
@@ -158,7 +173,7 @@ fn odd_folder_names_survive() {
         std::os::unix::fs::symlink("nowhere", house.root.path().join("Zoe/gone.jpg")).unwrap();
     }
     let update = house.poll().unwrap();
-    let slugs: Vec<_> = update.gallery.people().iter().map(|person| person.id.slug.to_string()).collect();
+    let slugs: Vec<_> = update.gallery.people().map(|person| person.id.slug.to_string()).collect();
     assert_eq!(
         (slugs.len(), slugs.contains(&"zoe".to_owned()), slugs.contains(&"a_b".to_owned())),
         (4, true, true)
@@ -187,15 +202,17 @@ fn copies_and_wrong_people_are_noticed() {
 }
 
 #[test]
-fn many_photos_are_read_in_several_polls() {
+fn a_long_import_goes_in_short_turns_and_is_told_when_it_is_done() {
     let mut house = House::new();
-    for i in 0..=PHOTOS_PER_POLL {
-        house.put(&format!("Joe/{i:02}.jpg"), b"broken");
+    for i in 0..12 {
+        house.copy(&format!("known/obama/{}.jpg", i % 4 + 1), &format!("Barack/{i:02}.jpg"));
+        house.copy("single/biden.jpg", &format!("P{i}/1.jpg"));
     }
-    let update = house.poll().unwrap();
-    assert_eq!((update.unfinished, update.refusals.len()), (true, PHOTOS_PER_POLL));
-    let update = house.poll().unwrap();
-    assert_eq!((update.unfinished, update.refusals.len()), (false, PHOTOS_PER_POLL + 1));
+    let (enroller, mut eyes) = house.eyes();
+    let first = enroller.poll(&mut eyes).unwrap();
+    assert!(first.n_left > 10 && enroller.is_busy(), "{} left", first.n_left);
+    let whole = house.poll().unwrap();
+    assert_eq!((whole.n_left, whole.gallery.people().count()), (0, 13));
     assert!(house.poll().is_none());
 }
 
@@ -214,7 +231,7 @@ fn photos_lying_on_their_side_are_turned() {
     house.put("Lying/1.jpg", &lying);
     house.copy("single/hopper.jpg", "Upright/1.jpg");
     let update = house.poll().unwrap();
-    let people = update.gallery.people();
+    let people: Vec<_> = update.gallery.people().collect();
     let upright = people.last().unwrap();
     assert_eq!((&*people[0].id.name, &*upright.id.name), ("Grace", "Upright"), "{:?}", update.refusals);
     assert!(people[0].likeness(upright.template()) > 0.95);

@@ -6,6 +6,7 @@ use image::{RgbImage, imageops};
 
 use super::*;
 use crate::logic::faces::{Kind, Rule};
+use crate::vision::enrol::Enroller;
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
@@ -37,8 +38,12 @@ impl Porch {
                 std::fs::copy(from, root.path().join(name).join(format!("{i}.jpg"))).unwrap();
             }
         }
-        let update = models.enrol(&mut Enroller::new(root.path().to_owned())).unwrap();
-        assert_eq!((update.gallery.people().len(), update.refusals.len()), (people.len(), 0));
+        let mut enroller = Enroller::new(root.path().to_owned());
+        let mut update = enroller.poll(&mut models.eyes()).unwrap();
+        while enroller.is_busy() {
+            update = enroller.poll(&mut models.eyes()).unwrap_or(update);
+        }
+        assert_eq!((update.gallery.people().count(), update.refusals.len()), (people.len(), 0));
         let settings = Settings { unknown_grace: Duration::from_secs(2), ..Settings::default() };
         let (now, decisions, refused) = (Instant::now(), Vec::new(), Vec::new());
         Porch { models, faces: FaceLoop::new(settings, update.gallery), now, frame: 0, decisions, refused }
@@ -53,7 +58,7 @@ impl Porch {
         let report = self.faces.look(&mut self.models, &look, self.now);
         assert!(report.error.is_none(), "{:?}", report.error);
         self.decisions.extend(report.decisions.iter().cloned());
-        self.refused.extend(&report.refused);
+        self.refused.extend(report.refused.iter().map(|(flaw, _)| *flaw));
         report
     }
 

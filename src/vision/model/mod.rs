@@ -19,6 +19,8 @@ pub use yunet::YuNet;
 
 use std::sync::{Arc, OnceLock};
 
+use sha2::{Digest, Sha256};
+
 use crate::logic::faces::{Face, PixelRect};
 
 /// A picture in memory: rows from top to bottom, three bytes (red, green, blue) for each pixel.
@@ -82,6 +84,15 @@ pub enum Error {
     /// The face gave no embedding: its points coincide or the network's answer has no direction.
     #[error("the face has no usable shape")]
     NoShape,
+}
+
+/// SHA-256 of everything that makes an embedding what it is: embeddings with another one cannot be compared.
+pub fn checksum() -> String {
+    let mut digest = Sha256::new();
+    for part in [yunet::FILE, sface::FILE] {
+        digest.update(part);
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Finds faces. A real seam: YuNet through `rten`, or the cascade of `rustface`.

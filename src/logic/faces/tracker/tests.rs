@@ -64,7 +64,7 @@ impl Stage {
             let mut raw = [0.0; EMBEDDING_LENGTH];
             raw[axis] = 1.0;
             let id = PersonId { slug: slug.into(), name: slug.to_uppercase().into() };
-            Person::from_photos(id, &[Embedding::from_raw(&raw).unwrap()]).unwrap()
+            Person::from_photos(id, &[&Embedding::from_raw(&raw).unwrap()]).unwrap()
         };
         let start = Instant::now();
         Stage {
@@ -246,7 +246,7 @@ fn look_alikes_are_unsure() {
 fn small_faces_are_refused_with_a_reason() {
     let mut stage = Stage::new();
     let observed = stage.frame(&[Actor { width: 30.0, ..ALICE }], true);
-    assert_eq!((observed.asks.len(), observed.refused), (0, vec![Flaw::TooSmall]));
+    assert_eq!((observed.asks.len(), observed.refused), (0, vec![(Flaw::TooSmall, 30.0)]));
     stage.walk(Actor { width: 30.0, ..ALICE }, 20).wait(60_000);
     assert_eq!((stage.looks, stage.log.len()), (0, 0));
     stage.walk(Actor { width: 36.0, ..ALICE }, 20).wait(60_000);

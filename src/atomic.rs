@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// One operation on the disk. A list of them is what a save does, so that a test can stop after any of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Makes the temporary file, empty, readable by nobody else before anything is in it.
     Create { temp: PathBuf, mode: u32 },
     /// Writes the content into it.
@@ -25,7 +25,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) fn run(&self) -> io::Result<()> {
+    pub(crate) fn run(&self) -> io::Result<()> {
         match self {
             Self::Create { temp, mode } => {
                 // A power cut may have left one; its mode would stay if it were only truncated.
@@ -44,7 +44,7 @@ impl Step {
 }
 
 /// The steps that replace `path` by a file with these bytes and this mode.
-pub(super) fn steps(path: &Path, bytes: &[u8], mode: u32) -> [Step; 5] {
+pub(crate) fn steps(path: &Path, bytes: &[u8], mode: u32) -> [Step; 5] {
     let temp = temp_of(path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     [
@@ -57,12 +57,12 @@ pub(super) fn steps(path: &Path, bytes: &[u8], mode: u32) -> [Step; 5] {
 }
 
 /// Replaces the file. After an error the old content stands, and so may a temporary file, which the next save removes.
-pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     steps(path, bytes, mode).iter().try_for_each(Step::run)
 }
 
 /// The one temporary name of a file: leftovers never pile up.
-pub(super) fn temp_of(path: &Path) -> PathBuf {
+pub(crate) fn temp_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     PathBuf::from(name)

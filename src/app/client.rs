@@ -1,0 +1,182 @@
+//! The command line's way to a running appliance: the same requests as anybody's, over HTTP, with the token of the data folder.
+//!
+//! Not here: what the requests mean; see `crate::logic::faces::training`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{AUTHORIZATION, HOST};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpStream;
+
+use super::address;
+use crate::config::Config;
+use crate::config::cli::{Faces, Seen, Whom};
+use crate::logic::faces::training::image_text;
+use crate::store::Secrets;
+
+/// Longer than the slowest answer of the appliance.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Carries out a command about faces and says what came of it.
+///
+/// # Errors
+/// With the appliance's words, or why there were none.
+pub fn faces(config: &Config, command: Faces, mut say: impl FnMut(&str)) -> anyhow::Result<()> {
+    let client = Client::new(config)?;
+    let (verb, body) = match command {
+        Faces::List => ("list", Map::new()),
+        Faces::Enrol { name, photos, event, capture, camera, force } if photos.is_empty() => {
+            let capture = (capture || event.is_none()).then_some(true);
+            let rest = [("event_id", json!(event)), ("capture", json!(capture)), ("camera", json!(camera))];
+            ("enrol", fields([("name", json!(name)), ("force", json!(force))].into_iter().chain(rest)))
+        }
+        Faces::Enrol { name, photos, force, .. } => return client.enrol_all(&name, &photos, force, say),
+        Faces::Assign { name, seen: Seen { event, group }, force } => {
+            let seen = [("event_id", json!(event)), ("group", json!(group))];
+            ("assign", fields(seen.into_iter().chain([("name", json!(name)), ("force", json!(force))])))
+        }
+        Faces::Reject { event } => ("reject", fields([("event_id", json!(event))])),
+        Faces::Ignore(whom) => ("ignore", whom_fields(whom)),
+        Faces::Forget(whom) => ("forget", whom_fields(whom)),
+        Faces::Test { photo, picture } => {
+            if let Some(file) = picture {
+                let svg = client.ask(Method::GET, "/api/faces/self_test.svg", Bytes::new())?;
+                std::fs::write(&file, svg).with_context(|| file.display().to_string())?;
+            }
+            let image = photo.map(|photo| read(&photo).map(|bytes| image_text(&bytes))).transpose()?;
+            ("test", fields([("image_b64", json!(image))]))
+        }
+    };
+    say(&client.teach(verb, body)?);
+    Ok(())
+}
+
+/// Asks why there was no event.
+///
+/// # Errors
+/// With the appliance's words, or why there were none.
+pub fn why(config: &Config, question: [(&str, Option<String>); 3]) -> anyhow::Result<String> {
+    let given = question.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped(&value?))));
+    let query = given.collect::<Vec<_>>().join("&");
+    let answer = Client::new(config)?.ask(Method::GET, &format!("/api/why?{query}"), Bytes::new())?;
+    pretty(&answer)
+}
+
+fn whom_fields(Whom { person, event, group }: Whom) -> Map<String, Value> {
+    fields([("person", json!(person)), ("event_id", json!(event)), ("group", json!(group))])
+}
+
+/// A body of those fields that were given.
+fn fields(all: impl IntoIterator<Item = (&'static str, Value)>) -> Map<String, Value> {
+    let given = all.into_iter().filter(|(_, value)| !value.is_null());
+    given.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn read(photo: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(photo).with_context(|| format!("{} cannot be read", photo.display()))
+}
+
+fn pretty(answer: &[u8]) -> anyhow::Result<String> {
+    let value: Value = serde_json::from_slice(answer).context("the answer is not JSON")?;
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+/// Only letters, digits and what needs no escaping stay as they are.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") })
+        .collect()
+}
+
+struct Client {
+    runtime: tokio::runtime::Runtime,
+    address: std::net::SocketAddr,
+    token: String,
+}
+
+impl Client {
+    fn new(config: &Config) -> anyhow::Result<Self> {
+        if !config.data_dir.join("secrets.json").exists() {
+            bail!(
+                "no appliance has ever run with the data folder {}; name its folder with --data-dir or its configuration with --config",
+                config.data_dir.display()
+            );
+        }
+        let token = Secrets::open(&config.data_dir)?.secrets.http_token.expose().to_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime, address: address::reachable(config.http.bind), token })
+    }
+
+    /// Enrols photo after photo; those that are refused are told, and the rest goes on.
+    fn enrol_all(
+        &self,
+        name: &str,
+        photos: &[std::path::PathBuf],
+        force: bool,
+        mut say: impl FnMut(&str),
+    ) -> anyhow::Result<()> {
+        let mut n_refused = 0;
+        for (number, photo) in photos.iter().enumerate() {
+            let outcome = read(photo).and_then(|bytes| {
+                let image = json!(image_text(&bytes));
+                self.teach(
+                    "enrol",
+                    fields([("name", json!(name)), ("image_b64", image), ("force", json!(force))]),
+                )
+            });
+            let words = match outcome {
+                Ok(_) => "enrolled".to_owned(),
+                Err(error) => {
+                    n_refused += 1;
+                    format!("{error:#}")
+                }
+            };
+            say(&format!("{}/{} {}: {words}\n", number + 1, photos.len(), photo.display()));
+        }
+        if n_refused > 0 { bail!("{n_refused} of {} photos were refused", photos.len()) } else { Ok(()) }
+    }
+
+    fn teach(&self, verb: &str, body: Map<String, Value>) -> anyhow::Result<String> {
+        let body = Value::Object(body).to_string();
+        let answer = self.ask(Method::POST, &format!("/api/faces/{verb}"), body.into())?;
+        pretty(&answer)
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
+        let address = self.address;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, address.to_string())
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .body(Full::new(body))?;
+        self.runtime.block_on(async {
+            let stream = TcpStream::connect(address).await.with_context(|| {
+                format!("no appliance answers at {address}; start it, or name its address with --http-bind")
+            })?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+            let carrier = tokio::spawn(connection);
+            let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
+            let answer = answer.context("the appliance did not answer in time")??;
+            let status = answer.status();
+            let body = answer.into_body().collect().await?.to_bytes();
+            carrier.abort();
+            if status.is_success() {
+                return Ok(body);
+            }
+            let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+            match (problem["detail"].as_str(), problem["code"].as_str()) {
+                (Some(detail), Some(code)) => bail!("{detail} ({code})"),
+                _ => bail!("the appliance answered {status}"),
+            }
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! What is on a photograph: one usable face with its embedding, or the reason why not.
+//!
+//! Not here: what the photograph is for, which decides how good it must be (see `household`).
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::jpeg;
+use crate::logic::faces::quality::{MIN_NORM, MIN_SCORE};
+use crate::logic::faces::{Embedding, Face, PixelRect, Refusal};
+use crate::logic::picture::Rect;
+use crate::vision::model::{Detector, Picture, Recogniser};
+use crate::vision::photo::{self, Photo};
+
+/// A photograph is shrunk to this many pixels on its longer side.
+pub(super) const PHOTO_SIDE: usize = 1280;
+/// Around each side of a face that is cut out of a camera's picture stays so much of its size: the detector needs the whole head.
+const CUT_MARGIN: f32 = 0.6;
+/// JPEG quality of such a cut: it is small, and what it loses is lost for ever.
+const CUT_QUALITY: u8 = 95;
+
+/// The models that look at photographs.
+pub struct Eyes<'a> {
+    /// Finds faces on photographs.
+    pub detector: &'a mut dyn Detector,
+    /// Makes embeddings.
+    pub recogniser: &'a mut Recogniser,
+}
+
+/// A face on a photograph.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Seen {
+    pub(super) embedding: Embedding,
+    pub(super) look: LookOfFace,
+}
+
+/// How a face looks, in figures for people.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LookOfFace {
+    /// Pixels of the photograph, shrunk to [`PHOTO_SIDE`].
+    pub(super) px: f32,
+    /// The detector's score, 0 to 1.
+    pub(super) score: f32,
+    /// 0 (a blur) to 1 (crisp).
+    pub(super) sharpness: f32,
+    /// Degrees.
+    pub(super) yaw: f32,
+    /// Degrees.
+    pub(super) roll: f32,
+}
+
+impl Eyes<'_> {
+    /// The one face on a photograph in a file.
+    pub(super) fn file(&mut self, path: &Path) -> Result<Seen, Refusal> {
+        let photo = photo::open(path, PHOTO_SIDE).map_err(unreadable)?;
+        self.one_face(&photo)
+    }
+
+    /// The one face on a photograph in memory.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<Seen, Refusal> {
+        let photo = photo::read(bytes, PHOTO_SIDE).map_err(unreadable)?;
+        self.one_face(&photo)
+    }
+
+    fn one_face(&mut self, photo: &Photo) -> Result<Seen, Refusal> {
+        let picture = photo.picture();
+        let faces = self.faces(&picture)?;
+        match faces[..] {
+            [] => Err(Refusal::NoFace),
+            [face] => self.look(&picture, &face),
+            _ => Err(Refusal::SeveralFaces(faces.len())),
+        }
+    }
+
+    /// Every face that counts, best score first.
+    pub(super) fn faces(&mut self, picture: &Picture<'_>) -> Result<Vec<Face>, Refusal> {
+        let mut faces = self.detector.detect(picture, None).map_err(unexamined)?;
+        faces.retain(|face| face.score >= MIN_SCORE);
+        Ok(faces)
+    }
+
+    /// A closer look at one face.
+    pub(super) fn look(&mut self, picture: &Picture<'_>, face: &Face) -> Result<Seen, Refusal> {
+        let answer = self.recogniser.embed(picture, face).map_err(unexamined)?;
+        if answer.embedding.norm < MIN_NORM {
+            return Err(Refusal::NoFace);
+        }
+        let look = LookOfFace {
+            px: face.rect.width,
+            score: face.score,
+            sharpness: answer.sharpness,
+            yaw: face.yaw_degrees(),
+            roll: face.roll_degrees(),
+        };
+        Ok(Seen { embedding: answer.embedding, look })
+    }
+}
+
+/// Cuts a face out of a camera's picture, as a JPEG of its own. `place` is the face; without it the picture has to show just one.
+pub(super) fn cut_out(jpeg: &[u8], place: Option<Rect>, eyes: &mut Eyes<'_>) -> Result<Vec<u8>, Refusal> {
+    let rgb = jpeg::decode_rgb(jpeg).map_err(|_| Refusal::Unreadable("cannot be read".into()))?;
+    let damaged = || Refusal::Unreadable("has no pixels".into());
+    let picture = Picture::new(rgb.width, rgb.height, &rgb.data).ok_or_else(damaged)?;
+    let (width, height) = (rgb.width as f32, rgb.height as f32);
+    let face = match place {
+        Some(Rect { x, y, w, h }) => {
+            PixelRect { x: x * width, y: y * height, width: w * width, height: h * height }
+        }
+        None => match eyes.faces(&picture)?[..] {
+            [] => return Err(Refusal::NoFace),
+            [face] => face.rect,
+            ref faces => return Err(Refusal::SeveralFaces(faces.len())),
+        },
+    };
+    let cut = face.grown(CUT_MARGIN).inside(rgb.width, rgb.height);
+    let (left, top) = (cut.x as usize, cut.y as usize);
+    let (cut_width, cut_height) = (cut.width as usize, cut.height as usize);
+    if cut_width == 0 || cut_height == 0 {
+        return Err(Refusal::NoFace);
+    }
+    let mut pixels = Vec::with_capacity(3 * cut_width * cut_height);
+    for row in top..top + cut_height {
+        let start = 3 * (row * rgb.width + left);
+        pixels.extend_from_slice(&rgb.data[start..start + 3 * cut_width]);
+    }
+    let jpeg = jpeg::encode_rgb(cut_width, cut_height, &pixels, CUT_QUALITY);
+    Ok(jpeg.map_err(|_| damaged())?.to_vec())
+}
+
+fn unreadable(error: photo::Error) -> Refusal {
+    Refusal::Unreadable(error.to_string())
+}
+
+fn unexamined(error: crate::vision::model::Error) -> Refusal {
+    Refusal::Unreadable(format!("could not be examined ({error})"))
+}
