@@ -15,3 +15,4 @@ mod observer;
 mod process;
 mod story;
 mod tls;
+mod training;
