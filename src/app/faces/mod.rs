@@ -17,9 +17,9 @@ use crate::config::{Config, Detector};
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::effect::FacesOrder;
-use crate::logic::faces::Gallery;
 use crate::logic::faces::quality::Limits;
 use crate::logic::faces::tracker::Settings;
+use crate::logic::faces::{Gallery, Ground};
 use crate::logic::input::Input;
 use crate::logic::state::Person;
 use crate::shutdown::Shutdown;
@@ -63,7 +63,9 @@ pub(super) fn start(
         };
         let id = setup.plan.id.clone();
         let hub = Arc::clone(&hubs[&id]);
-        (id, Watch::new(hub, FaceLoop::new(settings, Arc::clone(&gallery))))
+        let knobs = &setup.motion.knobs;
+        let ground = Ground { regions: knobs.regions.clone(), masks: knobs.masks.clone() };
+        (id, Watch::new(hub, FaceLoop::new(settings, Arc::clone(&gallery)).within(ground)))
     });
     let room = Room {
         watches: watches.collect(),
@@ -179,12 +181,7 @@ impl Room {
                 let settings = Settings { known: known as f32, ..*watch.faces.settings() };
                 watch.faces.set(settings);
             }
-            FacesOrder::Moving(boxes) => {
-                if boxes.is_some() {
-                    watch.moved_at = Some(Instant::now());
-                }
-                watch.motion = boxes;
-            }
+            FacesOrder::Moving(boxes) => watch.moved(boxes),
             FacesOrder::Forget => watch.forget(),
         }
     }
@@ -193,6 +190,7 @@ impl Room {
         let (interval, always) = (self.interval, self.always);
         let Some(watch) = self.watches.get_mut(id) else { return };
         let now = Instant::now();
+        watch.look_in_calm(models, now);
         if watch.next_look(always).is_none_or(|at| at > now) {
             return;
         }

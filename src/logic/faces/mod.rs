@@ -1,15 +1,18 @@
 //! Whose face it is: from detections and embeddings to decisions about people.
 //!
 //! `face` is the vocabulary; `quality` says what a face is good for; `gallery` whom it is like; `verdict` what several looks say
-//! together; `track` and `tracker` follow faces over frames and tell each decision once.
+//! together; `track` and `tracker` follow faces over frames and tell each decision once; `ground` and `still` say which places do not
+//! count.
 //!
 //! Not here: pixels and networks (see `vision::model`), and what the appliance does with a decision.
 
 pub mod decision;
 mod face;
 pub mod gallery;
+mod ground;
 pub mod quality;
 mod slug;
+mod still;
 mod telling;
 mod track;
 pub mod tracker;
@@ -18,5 +21,6 @@ pub mod verdict;
 pub use decision::{Decision, Kind, Rule};
 pub use face::{EMBEDDING_LENGTH, Embedding, Face, PixelRect, cosine};
 pub use gallery::{Gallery, PersonId};
+pub use ground::Ground;
 pub use slug::slug;
 pub use tracker::Tracker;

@@ -38,6 +38,10 @@ pub enum Flaw {
     NoFace,
     /// Too blurred to tell who it is not.
     Blurred,
+    /// It is where faces do not count: in a mask, or outside of all regions.
+    Masked,
+    /// It hangs where a face was while nothing moved: a picture on a wall.
+    Still,
 }
 
 impl Flaw {
@@ -50,6 +54,8 @@ impl Flaw {
             Flaw::Turned => "turned",
             Flaw::NoFace => "no_face",
             Flaw::Blurred => "blurred",
+            Flaw::Masked => "masked",
+            Flaw::Still => "still",
         }
     }
 }

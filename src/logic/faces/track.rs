@@ -45,6 +45,11 @@ pub(super) struct Best {
     pub(super) view: FaceView,
 }
 
+/// Whether a face moves with its surroundings.
+pub(super) fn is_covered(rect: &PixelRect, motion: &[PixelRect]) -> bool {
+    motion.iter().map(|place| place.common(rect)).fold(0.0, f32::max) >= COVERED * rect.area()
+}
+
 /// One followed face.
 #[derive(Debug)]
 pub(super) struct Track {
@@ -58,8 +63,6 @@ pub(super) struct Track {
     pub(super) last_seen: Instant,
     /// Whether something moved there, or it did itself: a face that never did is a picture on a wall.
     pub(super) arrived: bool,
-    /// Where a picture on a wall is known to hang, only movement of the face itself counts.
-    pub(super) on_still_place: bool,
     /// What the looks said.
     pub(super) votes: Vec<Vote>,
     /// Capture time of the first usable look.
@@ -94,7 +97,6 @@ impl Track {
             first_seen: now,
             last_seen: now,
             arrived: false,
-            on_still_place: false,
             votes: Vec::new(),
             first_usable: None,
             best: None,
@@ -121,10 +123,8 @@ impl Track {
         self.last_seen = now;
         let ([x, y], [began_x, began_y]) = (rect.centre(), self.began_at.centre());
         let moved = (x - began_x).hypot(y - began_y).max((rect.width - self.began_at.width).abs());
-        let covered = motion.iter().map(|place| place.common(&rect)).fold(0.0, f32::max);
-        self.covered_frames += u32::from(covered >= COVERED * rect.area());
-        self.arrived |= moved >= MOVED * self.began_at.width;
-        self.arrived |= !self.on_still_place && self.covered_frames >= COVERED_FRAMES;
+        self.covered_frames += u32::from(is_covered(&rect, motion));
+        self.arrived |= moved >= MOVED * self.began_at.width || self.covered_frames >= COVERED_FRAMES;
     }
 
     /// The face of this frame was not this one after all.
@@ -156,7 +156,7 @@ impl Track {
         if self.mixed_up && self.tries < MAX_TRIES_MIXED_UP {
             return true;
         }
-        if self.tries >= limit || (self.on_still_place && !self.arrived) {
+        if self.tries >= limit {
             return false;
         }
         let rested = self.last_try.is_none_or(|at| now.saturating_duration_since(at) >= PAUSE);
