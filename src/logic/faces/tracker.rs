@@ -94,6 +94,8 @@ pub struct Answer {
     pub embedding: Embedding,
     /// 0 (a blur) to 1 (crisp).
     pub sharpness: f32,
+    /// Detail across the face in units of that up and down: about 0.7, and less when it moved along the row.
+    pub detail_across: f32,
 }
 
 /// Who is in view.
@@ -294,7 +296,7 @@ impl Tracker {
         gallery: &Gallery,
         now: Instant,
     ) -> Option<u64> {
-        let grade = self.settings.limits.grade_with(&ask.face, answer.embedding.norm);
+        let grade = self.settings.limits.grade_with(&ask.face, answer.embedding.norm, answer.detail_across);
         self.track_mut(ask.track)?.tried(&ask.face, now);
         if let Grade::Useless(_) = grade {
             return None;
