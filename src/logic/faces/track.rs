@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::decision::{FaceView, Kind};
 use super::face::{EMBEDDING_LENGTH, Embedding, Face, PixelRect, cosine};
 use super::quality::{CLEAR_NORM, Grade, promise};
-use super::verdict::Vote;
+use super::verdict::{UNKNOWN, Vote};
 
 /// Looks at one face at most; a look costs some 25 ms of a PC and 250 ms of a Raspberry Pi 4.
 const MAX_TRIES: u32 = 12;
@@ -19,6 +19,9 @@ const MAX_TRIES_MIXED_UP: u32 = 30;
 const MAX_TRIES_DOUBTFUL: u32 = 3;
 /// So many looks follow each other at once; later ones wait for a better face or for [`PAUSE`].
 const TRIES_AT_ONCE: u32 = 4;
+/// The same for a face that is like somebody and has no name yet: one more look may make the name. The first looks are often wasted on a
+/// face that is still half outside of the picture.
+const TRIES_AT_ONCE_HOPEFUL: u32 = 8;
 /// A face must promise so many times more than the best one before to be looked at without a pause.
 const BETTER: f32 = 1.1;
 /// Pause between later looks.
@@ -160,7 +163,9 @@ impl Track {
             return false;
         }
         let rested = self.last_try.is_none_or(|at| now.saturating_duration_since(at) >= PAUSE);
-        self.tries < TRIES_AT_ONCE || rested || promise(face) > BETTER * self.best_promise
+        let hopeful = self.told.is_none() && self.votes.iter().any(|vote| vote.found.score() >= UNKNOWN);
+        let at_once = if hopeful { TRIES_AT_ONCE_HOPEFUL } else { TRIES_AT_ONCE };
+        self.tries < at_once || rested || promise(face) > BETTER * self.best_promise
     }
 
     /// Whether no further look will come.

@@ -4,6 +4,7 @@ use super::*;
 use crate::logic::faces::EMBEDDING_LENGTH;
 use crate::logic::faces::gallery::Person;
 
+mod household;
 mod still;
 
 /// A gallery of alice (axis 0) and bob (axis 1), a tracker and a clock.
