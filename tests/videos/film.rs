@@ -100,10 +100,14 @@ pub(crate) fn part(path: &str, [x, y, width, height]: [f32; 4], pixels: u32) -> 
     scaled(&cut, cut.height() * pixels / cut.width())
 }
 
+/// A rectangle of one colour.
+pub(crate) fn plate(width: u32, height: u32, [red, green, blue]: [u8; 3]) -> RgbaImage {
+    RgbaImage::from_pixel(width, height, Rgba([red, green, blue, 255]))
+}
+
 /// A picture in a wooden frame.
 pub(crate) fn framed(picture: &RgbaImage) -> RgbaImage {
-    let mut whole =
-        RgbaImage::from_pixel(picture.width() + 16, picture.height() + 16, Rgba([70, 45, 25, 255]));
+    let mut whole = plate(picture.width() + 16, picture.height() + 16, [70, 45, 25]);
     imageops::replace(&mut whole, picture, 8, 8);
     whole
 }

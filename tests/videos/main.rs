@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use film::{Light, Scene, blurred, cutout, framed, from_behind, lay, part, walk};
+use film::{Light, Scene, blurred, cutout, framed, from_behind, lay, part, plate, walk};
 use kit::{Home, t, wait_for_log};
 use observer::{Message, Observer};
 
@@ -95,31 +95,27 @@ const SCENES: [Row; 10] = [
     Row {
         name: "television",
         scene: || {
-            let files = ["known/obama/4.jpg", "single/biden.jpg", "single/hopper.jpg", "known/macron/2.jpg"];
-            let boxes = [
-                [0.2, 0.05, 0.6, 0.52],
-                [0.3, 0.0, 0.6, 0.26],
-                [0.25, 0.1, 0.5, 0.43],
-                [0.1, 0.0, 0.8, 0.64],
+            // What is shown, the part of it, how wide, and how far from the left edge of the screen.
+            let programme = [
+                ("known/obama/4.jpg", [0.2, 0.05, 0.6, 0.52], 200, 0.0),
+                ("single/biden.jpg", [0.3, 0.0, 0.6, 0.26], 140, 70.0),
+                ("known/macron/2.jpg", [0.1, 0.0, 0.8, 0.64], 150, 10.0),
+                ("single/hopper.jpg", [0.25, 0.1, 0.5, 0.43], 110, 90.0),
             ];
-            let shows: Vec<_> = files
-                .iter()
-                .zip(boxes)
-                .map(|(file, cut)| part(&format!("tests/data/faces/{file}"), cut, 200))
-                .collect();
+            let shows = programme.map(|(file, cut, width, left)| {
+                (part(&format!("tests/data/faces/{file}"), cut, width), left)
+            });
+            let screen = plate(220, 220, [12, 12, 16]);
             let behind = from_behind(cutout(BARACK, NEAR));
             Box::new(move |canvas, at| {
+                walk(canvas, &behind, at, true);
                 // Another face each 0.75 s, also while nothing else happens.
-                let show = &shows[(at * 8.0).floor().rem_euclid(shows.len() as f32) as usize];
-                lay(canvas, show, 410.0, 100.0);
-                // Comes into the room and goes back.
-                let along = 0.35 * (1.0 - (2.0 * at - 1.0).abs());
-                if along > 0.0 {
-                    walk(canvas, &behind, along, true);
-                }
+                let (show, left) = &shows[(at * 8.0).floor().rem_euclid(shows.len() as f32) as usize];
+                lay(canvas, &screen, 400.0, 90.0);
+                lay(canvas, show, 405.0 + left, 100.0);
             })
         },
-        sets: &["motion.masks=[[0.62, 0.18, 0.36, 0.5]]"],
+        sets: &["motion.masks=[[0.61, 0.16, 0.38, 0.5]]"],
         ..PLAIN
     },
     Row {
