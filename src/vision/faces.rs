@@ -12,7 +12,7 @@ use super::enrol::Eyes;
 use super::model::{BadModel, Detector, Error, Picture, Recogniser, Seeta, YuNet};
 use crate::logic::faces::quality::Flaw;
 use crate::logic::faces::tracker::{Answer, Ask, Present, Scene, Settings};
-use crate::logic::faces::{Decision, Face, Gallery, PixelRect, Tracker};
+use crate::logic::faces::{Decision, Face, Gallery, Ground, PixelRect, Tracker};
 
 /// Longest side of YuNet's input for cameras, in pixels: finds faces of 64 pixels in a 1280 pixel picture practically always.
 pub const CAMERA_SIDE: usize = 640;
@@ -187,6 +187,12 @@ impl FaceLoop {
         FaceLoop { tracker: Tracker::new(settings), gallery }
     }
 
+    /// Faces count only there.
+    #[must_use]
+    pub fn within(self, ground: Ground) -> FaceLoop {
+        FaceLoop { tracker: self.tracker.within(ground), ..self }
+    }
+
     /// Changes limits and times from the next frame on.
     pub fn set(&mut self, settings: Settings) {
         self.tracker.set(settings);
@@ -239,6 +245,16 @@ impl FaceLoop {
         report.silent = self.tracker.take_silent();
         report.present = self.tracker.present();
         report
+    }
+
+    /// Looks at the whole of a calm picture for faces that hang still, see [`Tracker::learn_still`]: one detection, no recogniser.
+    ///
+    /// # Errors
+    /// The detector failed; nothing was learnt.
+    pub fn look_in_calm(&mut self, models: &mut Models, look: &Look<'_>, now: Instant) -> Result<(), Error> {
+        let faces = models.find(&look.picture, None)?;
+        self.tracker.learn_still(&faces, look.motion, now);
+        Ok(())
     }
 
     /// What is due without a frame; to be called at [`FaceLoop::next_deadline`].

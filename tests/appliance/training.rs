@@ -81,7 +81,10 @@ fn a_stranger_gets_a_name_and_a_person_is_forgotten() {
     observer.says(mark, &t("porch/person/grace"), "OFF");
     let (corrected, _) = observer.next(mark, "the correction", |message| event(message, "corrected"));
     let body = corrected.json();
-    assert_eq!((&body["corrects_event"], &body["person"], &body["notify"]), (&json!(id), &json!("grace"), &json!(false)));
+    assert_eq!(
+        (&body["corrects_event"], &body["person"], &body["notify"]),
+        (&json!(id), &json!("grace"), &json!(false))
+    );
 
     // In the next round the stranger has a name.
     let known = |m: &Message| event(m, "known") && m.json()["person"] == "grace";
@@ -154,7 +157,9 @@ fn over_mqtt(door: &Door, observer: &Observer) {
     // Two at once: both are carried out.
     for name in two {
         observer.next(0, name, |m| {
-            m.topic == t("response/faces/enrol") && m.json()["transaction"] == name && m.json()["status"] == "ok"
+            m.topic == t("response/faces/enrol")
+                && m.json()["transaction"] == name
+                && m.json()["status"] == "ok"
         });
         has_entity(observer, &name.to_lowercase(), true);
         observer.says(0, &t(&format!("porch/person/{}", name.to_lowercase())), "OFF");
@@ -179,7 +184,10 @@ fn over_mqtt(door: &Door, observer: &Observer) {
         assert!(answer["error"]["message"].as_str().is_some_and(|text| text.len() > 15), "{answer}");
     }
     let test = done(door, observer, "faces/test", json!({ "image_b64": image("single/biden.jpg") }));
-    assert_eq!((&test["faces"][0]["decision"], &test["faces"][0]["best"]["person"]), (&json!("known"), &json!("joe")));
+    assert_eq!(
+        (&test["faces"][0]["decision"], &test["faces"][0]["best"]["person"]),
+        (&json!("known"), &json!("joe"))
+    );
 }
 
 fn over_http(home: &Home) {
@@ -231,9 +239,15 @@ fn from_the_command_line(home: &Home) {
     let output = doorward(home, &["faces", "enrol", "Grace", good.to_str().unwrap(), bad.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!output.status.success() && text.contains("1/2") && text.contains("enrolled"), "{output:?}");
-    assert!(text.contains("no_face") && String::from_utf8_lossy(&output.stderr).contains("1 of 2"), "{output:?}");
+    assert!(
+        text.contains("no_face") && String::from_utf8_lossy(&output.stderr).contains("1 of 2"),
+        "{output:?}"
+    );
     let listed = json(&doorward(home, &["faces", "list"]));
-    assert!(listed["people"].as_array().unwrap().iter().any(|person| person["person"] == "grace"), "{listed}");
+    assert!(
+        listed["people"].as_array().unwrap().iter().any(|person| person["person"] == "grace"),
+        "{listed}"
+    );
     let file = home.data.path().join("table.svg");
     let tested = json(&doorward(home, &["faces", "test", "--picture", file.to_str().unwrap()]));
     assert!(tested["people"].is_array() && file.exists(), "{tested}");
@@ -242,7 +256,9 @@ fn from_the_command_line(home: &Home) {
     assert!(json(&doorward(home, &["why", "--camera", "porch"]))["decisions"].is_array());
     assert!(doorward(home, &["faces", "forget", "--person", "Grace"]).status.success());
     let gone = doorward(home, &["faces", "forget", "--person", "Grace"]);
-    assert!(!gone.status.success() && String::from_utf8_lossy(&gone.stderr).contains("There is no person Grace"));
+    assert!(
+        !gone.status.success() && String::from_utf8_lossy(&gone.stderr).contains("There is no person Grace")
+    );
     until("no entity of Grace", || (!home.state().people.contains_key("grace")).then_some(()));
     let nowhere = Command::new(env!("CARGO_BIN_EXE_doorward"))
         .args(["--data-dir", "/nonexistent", "faces", "list"])

@@ -22,7 +22,7 @@ use crate::logic::effect::FacesOrder;
 use crate::logic::faces::quality::Limits;
 use crate::logic::faces::tracker::Settings;
 use crate::logic::faces::training::Job;
-use crate::logic::faces::{Gallery, Kind};
+use crate::logic::faces::{Gallery, Ground, Kind};
 use crate::logic::input::{FaceNews, Input};
 use crate::logic::state::Person;
 use crate::shutdown::Shutdown;
@@ -70,7 +70,9 @@ pub(super) fn start(
         };
         let id = setup.plan.id.clone();
         let hub = Arc::clone(&hubs[&id]);
-        (id, Watch::new(hub, FaceLoop::new(settings, Arc::clone(&gallery))))
+        let knobs = &setup.motion.knobs;
+        let ground = Ground { regions: knobs.regions.clone(), masks: knobs.masks.clone() };
+        (id, Watch::new(hub, FaceLoop::new(settings, Arc::clone(&gallery)).within(ground)))
     });
     let room = Room {
         watches: watches.collect(),
@@ -237,6 +239,7 @@ impl Room {
         let (interval, always) = (self.interval, self.always);
         let Some(watch) = self.watches.get_mut(id) else { return };
         let now = Instant::now();
+        watch.look_in_calm(models, now);
         if watch.next_look(always).is_none_or(|at| at > now) {
             return;
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::frame::Frame;
 use crate::hub::Hub;
 use crate::logic::effect::FacesOrder;
 use crate::logic::faces::tracker::Settings;
@@ -19,6 +20,10 @@ use crate::vision::model::Picture;
 
 /// After motion has ended faces are looked for a little longer: people stand still at doors.
 const LINGER: Duration = Duration::from_secs(2);
+/// In calm the whole picture is looked at so often, for faces that hang still; oftener than such a place is forgotten.
+const CALM_EVERY: Duration = Duration::from_secs(300);
+/// When there was no picture to look at, the next try comes after this.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// One camera as the thread sees it.
 pub(super) struct Watch {
@@ -29,6 +34,10 @@ pub(super) struct Watch {
     motion: Option<Vec<Rect>>,
     moved_at: Option<Instant>,
     pub(super) due: Instant,
+    /// When the picture is to be searched for faces that hang still.
+    calm_due: Instant,
+    /// No picture was searched since the camera came up: what hangs in it is unknown.
+    is_new: bool,
     seen: u64,
     /// The best picture of each track that may still be decided.
     best: BTreeMap<u64, Bytes>,
@@ -46,6 +55,8 @@ impl Watch {
             motion,
             moved_at,
             due,
+            calm_due: due,
+            is_new: true,
             seen: 0,
             best: BTreeMap::new(),
             told: false,
@@ -59,17 +70,50 @@ impl Watch {
         (self.enabled && (always || moves || follows)).then_some(self.due)
     }
 
+    /// It moves there now, or no longer anywhere. The calm after a motion is looked at anew: people put up pictures and sit down.
+    fn moved(&mut self, boxes: Option<Vec<Rect>>) {
+        let now = Instant::now();
+        if boxes.is_some() {
+            self.moved_at = Some(now);
+        } else if self.motion.is_some() {
+            self.calm_due = now + LINGER;
+        }
+        self.motion = boxes;
+    }
+
+    /// Learns which faces hang still, if the time has come: while nothing moves and nobody is followed, or as soon as the camera is up.
+    pub(super) fn look_in_calm(&mut self, models: &mut Models, now: Instant) {
+        let lingers = self.moved_at.is_some_and(|at| now.saturating_duration_since(at) < LINGER);
+        let calm = self.motion.is_none() && !lingers && self.faces.next_deadline().is_none();
+        if !self.enabled || now < self.calm_due || !(calm || self.is_new) {
+            return;
+        }
+        self.calm_due = now + RETRY;
+        let Some(frame) = self.hub.latest().filter(|frame| frame.live) else { return };
+        let Some((picture, motion)) = self.view(&frame) else { return };
+        let look = Look { picture, frame: frame.seq, captured_at: frame.captured_at, motion: &motion };
+        match self.faces.look_in_calm(models, &look, now) {
+            Ok(()) => (self.calm_due, self.is_new) = (now + CALM_EVERY, false),
+            Err(error) => tracing::debug!("the calm picture could not be looked at: {error}"),
+        }
+    }
+
     /// Looks at the newest picture; `None` if there is no new one. Also returns the picture as JPEG.
     pub(super) fn take_look(&mut self, models: &mut Models, now: Instant) -> Option<(Report, Option<Bytes>)> {
         let frame = self.hub.latest().filter(|frame| frame.live && frame.seq != self.seen)?;
         self.seen = frame.seq;
-        let rgb = frame.rgb().ok()?;
-        let picture = Picture::new(rgb.width, rgb.height, &rgb.data)?;
-        let motion: Vec<PixelRect> =
-            self.motion.iter().flatten().map(|rect| pixels(*rect, &picture)).collect();
+        let (picture, motion) = self.view(&frame)?;
         let look = Look { picture, frame: frame.seq, captured_at: frame.captured_at, motion: &motion };
         let report = self.faces.look(models, &look, now);
         Some((report, frame.jpeg().ok().cloned()))
+    }
+
+    /// The pixels of a frame, and where among them it moves.
+    fn view<'a>(&self, frame: &'a Frame) -> Option<(Picture<'a>, Vec<PixelRect>)> {
+        let rgb = frame.rgb().ok()?;
+        let picture = Picture::new(rgb.width, rgb.height, &rgb.data)?;
+        let motion = self.motion.iter().flatten().map(|rect| pixels(*rect, &picture)).collect();
+        Some((picture, motion))
     }
 
     pub(super) fn sighting(&mut self, report: Report, taken: Option<Bytes>) -> FaceSighting {
@@ -122,12 +166,7 @@ impl Watch {
                 let settings = Settings { known: known as f32, ..*self.faces.settings() };
                 self.faces.set(settings);
             }
-            FacesOrder::Moving(boxes) => {
-                if boxes.is_some() {
-                    self.moved_at = Some(Instant::now());
-                }
-                self.motion = boxes;
-            }
+            FacesOrder::Moving(boxes) => self.moved(boxes),
             FacesOrder::Forget => self.forget(),
         }
     }
@@ -136,6 +175,7 @@ impl Watch {
         self.faces.forget();
         self.best.clear();
         (self.motion, self.moved_at) = (None, None);
+        (self.calm_due, self.is_new) = (Instant::now(), true);
     }
 }
 

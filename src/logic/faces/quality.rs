@@ -20,6 +20,9 @@ pub const MAX_NOSE_OFFSET: f32 = 0.4;
 pub const MIN_NORM: f32 = 7.0;
 /// Below this the face is too blurred to be enrolled or to be called unknown; strong blur gives 8 to 10.
 pub const CLEAR_NORM: f32 = 10.0;
+/// With less detail across the face than this, in units of that up and down, it moved while the shutter was open: by an eighth of its
+/// width or more. A face that moved by a fifth is no longer like its owner (below 0.44 of 18 except 1), with an embedding as long as ever.
+pub const MIN_DETAIL_ACROSS: f32 = 0.35;
 /// The cut for the recogniser is 112 pixels wide; a wider face gains nothing.
 const ENOUGH_WIDTH: f32 = 112.0;
 
@@ -38,6 +41,10 @@ pub enum Flaw {
     NoFace,
     /// Too blurred to tell who it is not.
     Blurred,
+    /// It is where faces do not count: in a mask, or outside of all regions.
+    Masked,
+    /// It hangs where a face was while nothing moved: a picture on a wall.
+    Still,
 }
 
 impl Flaw {
@@ -50,6 +57,8 @@ impl Flaw {
             Flaw::Turned => "turned",
             Flaw::NoFace => "no_face",
             Flaw::Blurred => "blurred",
+            Flaw::Masked => "masked",
+            Flaw::Still => "still",
         }
     }
 }
@@ -101,12 +110,14 @@ impl Limits {
         }
     }
 
-    /// What it is worth once the length of its embedding is known.
-    pub fn grade_with(&self, face: &Face, norm: f32) -> Grade {
+    /// What it is worth once the recogniser has looked: `norm` is the length of its embedding, `detail_across` says whether it moved.
+    pub fn grade_with(&self, face: &Face, norm: f32, detail_across: f32) -> Grade {
         match self.grade(face) {
             useless @ Grade::Useless(_) => useless,
             _ if norm.is_nan() || norm < MIN_NORM => Grade::Useless(Flaw::NoFace),
-            Grade::Clear if norm < CLEAR_NORM => Grade::Fair(Flaw::Blurred),
+            Grade::Clear if norm < CLEAR_NORM || detail_across < MIN_DETAIL_ACROSS => {
+                Grade::Fair(Flaw::Blurred)
+            }
             grade @ (Grade::Clear | Grade::Fair(_) | Grade::Doubtful(_)) => grade,
         }
     }
@@ -150,8 +161,9 @@ mod tests {
             (face(35.0, 0.9, 0.0, 0.0), 6.9, Grade::Useless(Flaw::NoFace)),
             (face(80.0, 0.9, 0.0, 0.0), f32::NAN, Grade::Useless(Flaw::NoFace)),
         ] {
-            assert_eq!(limits.grade_with(&face, norm), wanted, "{face:?} with norm {norm}");
+            assert_eq!(limits.grade_with(&face, norm, 0.7), wanted, "{face:?} with norm {norm}");
         }
+        assert_eq!(limits.grade_with(&face(80.0, 0.9, 0.0, 0.0), 12.0, 0.34), Grade::Fair(Flaw::Blurred));
         let strict = Limits { min_width: 100.0, min_score: 0.95 };
         assert_eq!(strict.grade(&face(99.0, 0.96, 0.0, 0.0)), Grade::Doubtful(Flaw::TooSmall));
         assert_eq!(strict.grade(&face(120.0, 0.94, 0.0, 0.0)), Grade::Useless(Flaw::LowScore));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::decision::{FaceView, Kind};
 use super::face::{EMBEDDING_LENGTH, Embedding, Face, PixelRect, cosine};
 use super::quality::{CLEAR_NORM, Flaw, Grade, promise};
-use super::verdict::Vote;
+use super::verdict::{UNKNOWN, Vote};
 
 /// Looks at one face at most; a look costs some 25 ms of a PC and 250 ms of a Raspberry Pi 4.
 const MAX_TRIES: u32 = 12;
@@ -19,6 +19,9 @@ const MAX_TRIES_MIXED_UP: u32 = 30;
 const MAX_TRIES_DOUBTFUL: u32 = 3;
 /// So many looks follow each other at once; later ones wait for a better face or for [`PAUSE`].
 const TRIES_AT_ONCE: u32 = 4;
+/// The same for a face that is like somebody and has no name yet: one more look may make the name. The first looks are often wasted on a
+/// face that is still half outside of the picture.
+const TRIES_AT_ONCE_HOPEFUL: u32 = 8;
 /// A face must promise so many times more than the best one before to be looked at without a pause.
 const BETTER: f32 = 1.1;
 /// Pause between later looks.
@@ -45,6 +48,11 @@ pub(super) struct Best {
     pub(super) view: FaceView,
 }
 
+/// Whether a face moves with its surroundings.
+pub(super) fn is_covered(rect: &PixelRect, motion: &[PixelRect]) -> bool {
+    motion.iter().map(|place| place.common(rect)).fold(0.0, f32::max) >= COVERED * rect.area()
+}
+
 /// One followed face.
 #[derive(Debug)]
 pub(super) struct Track {
@@ -58,8 +66,6 @@ pub(super) struct Track {
     pub(super) last_seen: Instant,
     /// Whether something moved there, or it did itself: a face that never did is a picture on a wall.
     pub(super) arrived: bool,
-    /// Where a picture on a wall is known to hang, only movement of the face itself counts.
-    pub(super) on_still_place: bool,
     /// What the looks said.
     pub(super) votes: Vec<Vote>,
     /// Capture time of the first usable look.
@@ -97,7 +103,6 @@ impl Track {
             first_seen: now,
             last_seen: now,
             arrived: false,
-            on_still_place: false,
             votes: Vec::new(),
             first_usable: None,
             best: None,
@@ -125,10 +130,8 @@ impl Track {
         self.last_seen = now;
         let ([x, y], [began_x, began_y]) = (rect.centre(), self.began_at.centre());
         let moved = (x - began_x).hypot(y - began_y).max((rect.width - self.began_at.width).abs());
-        let covered = motion.iter().map(|place| place.common(&rect)).fold(0.0, f32::max);
-        self.covered_frames += u32::from(covered >= COVERED * rect.area());
-        self.arrived |= moved >= MOVED * self.began_at.width;
-        self.arrived |= !self.on_still_place && self.covered_frames >= COVERED_FRAMES;
+        self.covered_frames += u32::from(is_covered(&rect, motion));
+        self.arrived |= moved >= MOVED * self.began_at.width || self.covered_frames >= COVERED_FRAMES;
     }
 
     /// The face of this frame was not this one after all.
@@ -160,11 +163,13 @@ impl Track {
         if self.mixed_up && self.tries < MAX_TRIES_MIXED_UP {
             return true;
         }
-        if self.tries >= limit || (self.on_still_place && !self.arrived) {
+        if self.tries >= limit {
             return false;
         }
         let rested = self.last_try.is_none_or(|at| now.saturating_duration_since(at) >= PAUSE);
-        self.tries < TRIES_AT_ONCE || rested || promise(face) > BETTER * self.best_promise
+        let hopeful = self.told.is_none() && self.votes.iter().any(|vote| vote.found.score() >= UNKNOWN);
+        let at_once = if hopeful { TRIES_AT_ONCE_HOPEFUL } else { TRIES_AT_ONCE };
+        self.tries < at_once || rested || promise(face) > BETTER * self.best_promise
     }
 
     /// Whether no further look will come.

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use super::decision::{Decision, FaceView, Kind, Rule};
 use super::face::{Embedding, Face, PixelRect};
 use super::gallery::{Gallery, PersonId};
+use super::ground::Ground;
 use super::quality::{Flaw, Grade, Limits};
+use super::still::StillPlaces;
 use super::telling::{doubt_or_deny, is_gone, name, silence};
-use super::track::Track;
+use super::track::{Track, is_covered};
 use super::verdict::{self, Vote};
 
 /// Looks in one frame at most, so that a crowd does not hold up the next frame.
@@ -25,12 +27,6 @@ const SAME_OVERLAP: f32 = 0.2;
 const SAME_DISTANCE: f32 = 1.0;
 /// A face that has not moved for this long, with nothing moving there, is a picture on a wall.
 const STILL_AFTER: Duration = Duration::from_secs(2);
-/// So long the place of a picture is remembered after it was last seen.
-const STILL_MEMORY: Duration = Duration::from_secs(600);
-/// A new face on a remembered place overlaps it by at least this.
-const STILL_OVERLAP: f32 = 0.6;
-/// Remembered places at most.
-const MAX_STILL: usize = 16;
 
 /// What a person may set, at run time too.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,6 +94,8 @@ pub struct Answer {
     pub embedding: Embedding,
     /// 0 (a blur) to 1 (crisp).
     pub sharpness: f32,
+    /// Detail across the face in units of that up and down: about 0.7, and less when it moved along the row.
+    pub detail_across: f32,
 }
 
 /// Who is in view.
@@ -119,8 +117,10 @@ pub struct Tracker {
     n_tracks: u64,
     /// Tracks that got a name, and when.
     named: Vec<(u64, Instant)>,
-    /// Places of pictures on a wall, and when one was last seen there.
-    still: Vec<(PixelRect, Instant)>,
+    /// Places of pictures on a wall.
+    still: StillPlaces,
+    /// Where faces count.
+    ground: Ground,
     /// Why nothing was told about faces that are gone, until somebody asks.
     silent: Vec<&'static str>,
 }
@@ -129,6 +129,12 @@ impl Tracker {
     /// A tracker that has seen nothing yet.
     pub fn new(settings: Settings) -> Tracker {
         Tracker { settings, ..Tracker::default() }
+    }
+
+    /// Faces count only there.
+    #[must_use]
+    pub fn within(self, ground: Ground) -> Tracker {
+        Tracker { ground, ..self }
     }
 
     /// The settings.
@@ -143,18 +149,19 @@ impl Tracker {
 
     /// Forgets every face without a word, when recognition is switched off or the camera is lost.
     pub fn forget(&mut self) {
-        *self = Tracker { settings: self.settings, n_tracks: self.n_tracks, ..Tracker::default() };
+        let ground = std::mem::take(&mut self.ground);
+        *self = Tracker { settings: self.settings, n_tracks: self.n_tracks, ground, ..Tracker::default() };
     }
 
     /// Takes the faces of a frame and says which ones to look at.
     pub fn observe(&mut self, scene: &Scene<'_>, now: Instant) -> Observed {
-        self.still.retain(|(_, seen)| now.saturating_duration_since(*seen) < STILL_MEMORY);
+        self.still.forget_old(now);
         let timeout = self.settings.track_timeout;
         self.drop_tracks(|track| !track.arrived && now.saturating_duration_since(track.last_seen) >= timeout);
         let mut observed = Observed::default();
         let mut faces = Vec::new();
         for face in scene.faces {
-            match self.settings.limits.grade(face) {
+            match self.grade(face, scene, now) {
                 Grade::Useless(flaw) => observed.refused.push((flaw, face.rect.width)),
                 grade @ (Grade::Clear | Grade::Fair(_) | Grade::Doubtful(_)) => faces.push((*face, grade)),
             }
@@ -171,6 +178,38 @@ impl Tracker {
         observed.asks.sort_by(|a, b| promise(b).total_cmp(&promise(a)));
         observed.asks.truncate(MAX_LOOKS);
         observed
+    }
+
+    /// What a face can be worth at best, where it is.
+    fn grade(&mut self, face: &Face, scene: &Scene<'_>, now: Instant) -> Grade {
+        if !self.ground.counts(&face.rect, scene.width, scene.height) {
+            return Grade::Useless(Flaw::Masked);
+        }
+        match self.settings.limits.grade(face) {
+            useless @ Grade::Useless(_) => useless,
+            _ if self.still.hold(&face.rect, now) => Grade::Useless(Flaw::Still),
+            grade @ (Grade::Clear | Grade::Fair(_) | Grade::Doubtful(_)) => grade,
+        }
+    }
+
+    /// Takes the faces of a calm picture: where nothing moves, a face that nobody brought is a picture on a wall.
+    ///
+    /// A face of somebody who has arrived and is in view is none, nor is one where something moves after all. Boxes of any score
+    /// count: whatever looks a little like a face now may look more like one when a shadow passes.
+    pub fn learn_still(&mut self, faces: &[Face], motion: &[PixelRect], now: Instant) {
+        let found: Vec<PixelRect> = faces.iter().map(|face| face.rect).collect();
+        self.still.keep_only(&found);
+        let in_view = |track: &&Track| {
+            track.arrived && now.saturating_duration_since(track.last_seen) < self.settings.track_timeout
+        };
+        for rect in found {
+            let mut in_view = self.tracks.iter().filter(in_view);
+            let brought = in_view.any(|track| track.rect.overlap(&rect) >= SAME_OVERLAP);
+            let counts_ever = rect.width >= self.settings.limits.min_width / 2.0;
+            if counts_ever && !brought && !is_covered(&rect, motion) {
+                self.still.note(rect, now);
+            }
+        }
     }
 
     /// Gives each face its track, an old or a new one; `None` when there are too many.
@@ -209,7 +248,6 @@ impl Tracker {
         }
         self.n_tracks += 1;
         let mut track = Track::new(self.n_tracks, rect, now);
-        track.on_still_place = self.still.iter().any(|(place, _)| place.overlap(&rect) >= STILL_OVERLAP);
         track.seen(rect, motion, now);
         self.tracks.push(track);
         Some(self.n_tracks)
@@ -228,18 +266,17 @@ impl Tracker {
         }
     }
 
+    /// A face that was there for a while and did nothing is a picture on a wall, and is followed no longer.
     fn note_still(&mut self, now: Instant) {
-        for track in self.tracks.iter().filter(|track| !track.arrived && track.last_seen == now) {
-            let place = self.still.iter_mut().find(|(place, _)| place.overlap(&track.rect) >= STILL_OVERLAP);
-            match place {
-                Some((_, seen)) => *seen = now,
-                None if now.saturating_duration_since(track.first_seen) < STILL_AFTER => {}
-                None => {
-                    self.still.truncate(MAX_STILL - 1);
-                    self.still.insert(0, (track.rect, now));
-                }
+        let Tracker { tracks, still, .. } = self;
+        tracks.retain(|track| {
+            let lasted = track.last_seen.saturating_duration_since(track.first_seen);
+            let hangs = !track.arrived && track.last_seen == now && lasted >= STILL_AFTER;
+            if hangs {
+                still.note(track.rect, now);
             }
-        }
+            !hangs
+        });
     }
 
     /// The recogniser could not look at the face.
@@ -261,7 +298,7 @@ impl Tracker {
         gallery: &Gallery,
         now: Instant,
     ) -> Option<u64> {
-        let grade = self.settings.limits.grade_with(&ask.face, answer.embedding.norm);
+        let grade = self.settings.limits.grade_with(&ask.face, answer.embedding.norm, answer.detail_across);
         self.track_mut(ask.track)?.tried(&ask.face, now);
         if let Grade::Useless(flaw) = grade {
             self.track_mut(ask.track)?.last_flaw = Some(flaw);

@@ -48,6 +48,8 @@ pub(super) struct LookOfFace {
     pub(super) yaw: f32,
     /// Degrees.
     pub(super) roll: f32,
+    /// See [`crate::logic::faces::tracker::Answer::detail_across`].
+    pub(super) detail_across: f32,
 }
 
 impl Eyes<'_> {
@@ -92,6 +94,7 @@ impl Eyes<'_> {
             sharpness: answer.sharpness,
             yaw: face.yaw_degrees(),
             roll: face.roll_degrees(),
+            detail_across: answer.detail_across,
         };
         Ok(Seen { embedding: answer.embedding, look })
     }

@@ -161,7 +161,8 @@ mod tests {
     fn some() -> BTreeMap<PathBuf, Examined> {
         let mut raw = [0.5; EMBEDDING_LENGTH];
         raw[7] = -3.25;
-        let look = LookOfFace { px: 96.0, score: 0.91, sharpness: 0.8, yaw: -3.0, roll: 1.0 };
+        let look =
+            LookOfFace { px: 96.0, score: 0.91, sharpness: 0.8, yaw: -3.0, roll: 1.0, detail_across: 0.7 };
         let seen = Seen { embedding: Embedding::from_raw(&raw).unwrap(), look };
         let stamp = Stamp { bytes: 12, modified_ns: 34 };
         let examined = |outcome| Examined { stamp, sha256: checksum(b"x"), outcome };

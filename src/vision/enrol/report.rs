@@ -130,21 +130,22 @@ impl Enroller {
             Err(refusal) => return json!({ "box": place, "decision": "none", "rule": refusal.code() }),
         };
         let found = self.gallery.find(&seen.embedding);
-        let (decision, rule) = match Limits::default().grade_with(face, seen.embedding.norm) {
-            Grade::Useless(flaw) => ("none", flaw.word()),
-            Grade::Doubtful(flaw) => ("unsure", flaw.word()),
-            Grade::Fair(flaw) if found.score() < KNOWN => ("unsure", flaw.word()),
-            Grade::Clear | Grade::Fair(_) if found.score() >= KNOWN => {
-                let is_ignored = found.best.as_ref().is_some_and(|best| best.person.is_ignored());
-                match found.margin() {
-                    Some(margin) if margin < MARGIN => ("unsure", "small_margin"),
-                    Some(_) | None if is_ignored => ("none", "ignored"),
-                    Some(_) | None => ("known", "margin_ok"),
+        let (decision, rule) =
+            match Limits::default().grade_with(face, seen.embedding.norm, seen.look.detail_across) {
+                Grade::Useless(flaw) => ("none", flaw.word()),
+                Grade::Doubtful(flaw) => ("unsure", flaw.word()),
+                Grade::Fair(flaw) if found.score() < KNOWN => ("unsure", flaw.word()),
+                Grade::Clear | Grade::Fair(_) if found.score() >= KNOWN => {
+                    let is_ignored = found.best.as_ref().is_some_and(|best| best.person.is_ignored());
+                    match found.margin() {
+                        Some(margin) if margin < MARGIN => ("unsure", "small_margin"),
+                        Some(_) | None if is_ignored => ("none", "ignored"),
+                        Some(_) | None => ("known", "margin_ok"),
+                    }
                 }
-            }
-            Grade::Clear | Grade::Fair(_) if found.score() < UNKNOWN => ("unknown", "below_lower"),
-            Grade::Clear | Grade::Fair(_) => ("unsure", "between_limits"),
-        };
+                Grade::Clear | Grade::Fair(_) if found.score() < UNKNOWN => ("unknown", "below_lower"),
+                Grade::Clear | Grade::Fair(_) => ("unsure", "between_limits"),
+            };
         let likeness =
             |likeness: &Likeness| json!({ "person": &*likeness.person.slug, "score": round(likeness.score) });
         json!({

@@ -416,7 +416,7 @@ fn new_face(shot: &Shot, eyes: &mut Eyes<'_>) -> Result<NewFace, Problem> {
 
 /// The figures of a face for people, rounded.
 pub(super) fn quality(seen: &Seen) -> Value {
-    let LookOfFace { px, score, sharpness, yaw, roll } = seen.look;
+    let LookOfFace { px, score, sharpness, yaw, roll, .. } = seen.look;
     let round = |value: f32, digits: i32| {
         let factor = 10_f64.powi(digits);
         (f64::from(value) * factor).round() / factor

@@ -100,12 +100,7 @@ fn bilinear(picture: &Picture<'_>, x: f32, y: f32) -> [f32; 3] {
 /// pixels about 10 (0.35); one that had to be enlarged is soft by itself and so scores lower, as it should.
 pub(super) fn sharpness(planes: &[f32]) -> f32 {
     const DECADES: f32 = 3.0;
-    let (red, rest) = planes.split_at(SIDE * SIDE);
-    let (green, blue) = rest.split_at(SIDE * SIDE);
-    let grey = |x: usize, y: usize| {
-        let at = y * SIDE + x;
-        0.299 * red[at] + 0.587 * green[at] + 0.114 * blue[at]
-    };
+    let grey = grey(planes);
     let (mut sum, mut squares, mut n) = (0.0_f32, 0.0_f32, 0.0_f32);
     for y in 24..SIDE - 12 {
         for x in 20..SIDE - 20 {
@@ -117,6 +112,37 @@ pub(super) fn sharpness(planes: &[f32]) -> f32 {
     }
     let mean = sum / n;
     ((squares / n - mean * mean).max(0.0) + 1.0).log10().min(DECADES) / DECADES
+}
+
+/// How much detail the eyes, the nose and the mouth of a cut have across, compared with up and down: what walking or turning the head
+/// smears along the row is missing across only.
+///
+/// Root mean squares of second differences over four pixels, which is coarser than the noise of sensors and JPEG. Nine photographs at
+/// 56 and 90 pixels, with noise and JPEG, blurred along the row by a share of the face's width: none 0.61 to 0.88, 6 % 0.44 to 0.68,
+/// 10 % 0.30 to 0.42, 15 % 0.23 to 0.36, 20 % and more below 0.30.
+pub(super) fn detail_across(planes: &[f32]) -> f32 {
+    const STEP: usize = 4;
+    let grey = grey(planes);
+    let (mut across, mut down) = (0.0_f32, 0.0_f32);
+    for y in 28..SIDE - 14 {
+        for x in 26..SIDE - 26 {
+            let twice = 2.0 * grey(x, y);
+            across += (grey(x + STEP, y) + grey(x - STEP, y) - twice).powi(2);
+            down += (grey(x, y + STEP) + grey(x, y - STEP) - twice).powi(2);
+        }
+    }
+    // Something without any detail is not smeared; its embedding is short enough.
+    if down > 0.0 { (across / down).sqrt() } else { 1.0 }
+}
+
+/// Brightness of the pixels of a cut.
+fn grey(planes: &[f32]) -> impl Fn(usize, usize) -> f32 {
+    let (red, rest) = planes.split_at(SIDE * SIDE);
+    let (green, blue) = rest.split_at(SIDE * SIDE);
+    |x, y| {
+        let at = y * SIDE + x;
+        0.299 * red[at] + 0.587 * green[at] + 0.114 * blue[at]
+    }
 }
 
 #[cfg(test)]
@@ -151,5 +177,19 @@ mod tests {
             (0..3 * SIDE * SIDE).map(|i| if (i / 2 + i / 224) % 2 == 0 { 90.0 } else { 160.0 }).collect();
         assert!(sharpness(&noisy) > 0.9);
         assert_eq!(sharpness(&vec![128.0; 3 * SIDE * SIDE]), 0.0);
+    }
+
+    #[test]
+    fn what_is_smeared_along_the_row_lacks_detail_across() {
+        let waves = |x: usize, y: usize| 128.0 + 50.0 * ((x as f32 / 3.0).sin() + (y as f32 / 3.0).sin());
+        let picture = |value: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
+            (0..3 * SIDE * SIDE).map(|i| value(i % SIDE, i / SIDE % SIDE)).collect()
+        };
+        let crisp = detail_across(&picture(&waves));
+        assert!((0.9..1.1).contains(&crisp), "{crisp}");
+        let smeared = |x: usize, y: usize| (0..20).map(|step| waves(x + step, y)).sum::<f32>() / 20.0;
+        let smeared = detail_across(&picture(&smeared));
+        assert!(smeared < 0.35, "{smeared}");
+        assert_eq!(detail_across(&vec![128.0; 3 * SIDE * SIDE]), 1.0);
     }
 }

@@ -50,7 +50,7 @@ impl Recogniser {
     pub fn embed(&mut self, picture: &Picture<'_>, face: &Face) -> Result<Answer, Error> {
         let transform = Similarity::to_points(&face.points).ok_or(Error::NoShape)?;
         let planes = align::cut(picture, &transform);
-        let sharpness = align::sharpness(&planes);
+        let (sharpness, detail_across) = (align::sharpness(&planes), align::detail_across(&planes));
         let input = NdTensor::from_data([1, 3, SIDE, SIDE], planes);
         let output = self
             .convolutions
@@ -64,7 +64,7 @@ impl Recogniser {
             .try_into()
             .map_err(|_| Error::Runtime("the recogniser's answer has an odd size".into()))?;
         let embedding = Embedding::from_raw(&self.last.apply(features)).ok_or(Error::NoShape)?;
-        Ok(Answer { embedding, sharpness })
+        Ok(Answer { embedding, sharpness, detail_across })
     }
 }
 
