@@ -33,6 +33,17 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => fail(&problem),
         },
+        Command::Eval(task) => {
+            match doorward::vision::eval::run(
+                &task,
+                &config.faces,
+                &mut std::io::stdout(),
+                &mut std::io::stderr(),
+            ) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(sentence) => fail(&sentence),
+            }
+        }
         Command::Run => run(&config),
         Command::Demo => run(&Config { cameras: vec![Camera::demo()], ..config }),
     }

@@ -16,17 +16,17 @@ use super::model::{Detector, Recogniser};
 use super::photo;
 use crate::logic::faces::gallery::Person;
 use crate::logic::faces::quality::{CLEAR_NORM, MIN_SCORE};
-use crate::logic::faces::{Embedding, Gallery, PersonId, cosine};
+use crate::logic::faces::{Embedding, Face, Gallery, PersonId, cosine};
 use folder::{Folder, Stamp};
 
 /// Time between two polls that notices a photograph soon and costs nothing worth naming.
 pub const POLL_EVERY: Duration = Duration::from_secs(2);
 /// A photograph is shrunk to this many pixels on its longer side.
-const PHOTO_SIDE: usize = 1280;
+pub(super) const PHOTO_SIDE: usize = 1280;
 /// A face must be so many pixels wide in it.
 const MIN_WIDTH: f32 = 80.0;
 /// Photographs more alike than this are copies of one.
-const COPY: f32 = 0.95;
+pub(super) const COPY: f32 = 0.95;
 /// A photograph less like the others of its person than this shows somebody else.
 const OUTLIER: f32 = 0.30;
 /// Two people more alike than this may be taken for each other (sisters have 0.31 to 0.43, twins 0.54 to 0.79).
@@ -146,7 +146,20 @@ fn examine(
     let failed = |error| format!("The photo could not be examined ({error}); take another one.");
     let mut faces = detector.detect(&photo.picture(), None).map_err(failed)?;
     faces.retain(|face| face.score >= MIN_SCORE);
-    let face = match faces[..] {
+    let face = only_face(&faces)?;
+    let look = recogniser.embed(&photo.picture(), &face).map_err(failed)?;
+    if !is_clear(&look.embedding) {
+        return Err("The face is too blurred or covered; take a sharper photo in good light.".into());
+    }
+    Ok(look.embedding)
+}
+
+/// The one face of a photograph, large enough to be enrolled.
+///
+/// # Errors
+/// A sentence for the person who took the photograph.
+pub(super) fn only_face(faces: &[Face]) -> Result<Face, String> {
+    let face = match *faces {
         [] => {
             return Err(
                 "The photo shows no face that can be found; take one from the front, in good light.".into()
@@ -167,11 +180,17 @@ fn examine(
             face.rect.width
         ));
     }
-    let look = recogniser.embed(&photo.picture(), &face).map_err(failed)?;
-    if look.embedding.norm < CLEAR_NORM {
-        return Err("The face is too blurred or covered; take a sharper photo in good light.".into());
-    }
-    Ok(look.embedding)
+    Ok(face)
+}
+
+/// Whether the recogniser saw enough of the face for it to be enrolled.
+pub(super) fn is_clear(embedding: &Embedding) -> bool {
+    embedding.norm >= CLEAR_NORM
+}
+
+/// A person from usable photographs by the rules of the folder of faces: copies count once, and photographs of somebody else do not.
+pub(super) fn template(id: PersonId, photos: &[(&PathBuf, &Embedding)]) -> Option<Person> {
+    person(id, photos.to_vec(), &mut Vec::new(), &mut Vec::new())
 }
 
 /// A person from their usable photographs, without copies and without photographs of somebody else.

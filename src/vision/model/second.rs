@@ -1,0 +1,109 @@
+//! A second opinion on one face: the SeetaFace cascade looks at the cut around a box of the first detector.
+//!
+//! The cascade finds little by itself (see `seeta`), but what it takes for a face is independent of what YuNet does: it was trained on
+//! other pictures, sees no colour, and gives each face more than enough pixels, because the cut is levelled and scaled.
+//!
+//! Not here: when it is asked (see `vision::faces`), and how good it is (see `docs/evaluation.md`).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::align::{Similarity, bilinear};
+use super::{BadModel, Error, Picture, seeta};
+use crate::logic::faces::{Face, PixelRect};
+
+/// Around the 112 pixels that the recogniser gets, so many more are shown on each side; the face is some 85 pixels wide in it.
+const MARGIN: usize = 44;
+const SIDE: usize = 112 + 2 * MARGIN;
+/// The cascade's answer counts when it shares so much with the box (intersection over union).
+const SAME_FACE_OVERLAP: f32 = 0.3;
+/// Scores below are not even reported.
+const LOWEST_SCORE: f64 = 0.5;
+/// Score from which a box is confirmed.
+const CONFIRMED: f64 = 2.0;
+/// Samples along each side of a pixel at most, where a large face is made smaller.
+const MAX_SAMPLES: usize = 6;
+
+/// The cascade, to be asked about single faces.
+pub struct SecondOpinion {
+    model: rustface::Model,
+    /// x
+    pub level: bool,
+}
+
+impl SecondOpinion {
+    /// Loads the built-in cascade.
+    ///
+    /// # Errors
+    /// Only when the program was built with a damaged file.
+    pub fn load() -> Result<SecondOpinion, BadModel> {
+        let model = rustface::read_model(std::io::Cursor::new(seeta::FILE))
+            .map_err(|_| BadModel("the cascade does not load"))?;
+        Ok(SecondOpinion { model, level: true })
+    }
+
+    /// Whether the cascade sees a face here too.
+    ///
+    /// # Errors
+    /// When the cascade panicked on the cut.
+    pub fn confirms(&self, picture: &Picture<'_>, face: &Face) -> Result<bool, Error> {
+        Ok(self.score(picture, face)? >= CONFIRMED)
+    }
+
+    /// The cascade's score of this face; 0 when it sees none.
+    ///
+    /// # Errors
+    /// When the cascade panicked on the cut.
+    pub fn score(&self, picture: &Picture<'_>, face: &Face) -> Result<f64, Error> {
+        let t = if self.level {
+            Similarity::to_points(&face.points)
+        } else {
+            let s = face.rect.width / 85.0;
+            let [cx, cy] = face.rect.centre();
+            Some(Similarity::upright(s, cx - 56.0 * s, cy - 56.0 * s))
+        };
+        let Some(transform) = t else { return Ok(0.0) };
+        let cut = grey(picture, &transform);
+        let [x, y] = transform.invert(face.rect.centre()).map(|v| v + MARGIN as f32);
+        let (width, height) = (face.rect.width / transform.scale(), face.rect.height / transform.scale());
+        let wanted = PixelRect { x: x - width / 2.0, y: y - height / 2.0, width, height };
+        // A fresh cascade for each face (1 ms): it cannot be sent between threads, and after a panic its state is unknown.
+        let model = self.model.clone();
+        let found = catch_unwind(AssertUnwindSafe(|| {
+            let mut cascade = rustface::create_detector_with_model(model);
+            cascade.set_score_thresh(LOWEST_SCORE);
+            cascade.detect(&rustface::ImageData::new(&cut, SIDE as u32, SIDE as u32))
+        }))
+        .map_err(|_| Error::Panicked)?;
+        let same = found.iter().filter(|info| {
+            let bbox = info.bbox();
+            let rect = PixelRect {
+                x: bbox.x() as f32,
+                y: bbox.y() as f32,
+                width: bbox.width() as f32,
+                height: bbox.height() as f32,
+            };
+            rect.overlap(&wanted) >= SAME_FACE_OVERLAP
+        });
+        Ok(same.map(rustface::FaceInfo::score).fold(0.0, f64::max))
+    }
+}
+
+/// The cut as brightness; where one of its pixels covers several of the picture, their mean.
+fn grey(picture: &Picture<'_>, transform: &Similarity) -> Vec<u8> {
+    let n = (transform.scale().ceil() as usize).clamp(1, MAX_SAMPLES);
+    let mut cut = Vec::with_capacity(SIDE * SIDE);
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let mut sum = 0.0;
+            for sample in 0..n * n {
+                let [u, v] = [(x, sample % n), (y, sample / n)]
+                    .map(|(at, part)| at as f32 - MARGIN as f32 + (part as f32 + 0.5) / n as f32 - 0.5);
+                let [px, py] = transform.apply(u, v);
+                let [red, green, blue] = bilinear(picture, px, py);
+                sum += 0.299 * red + 0.587 * green + 0.114 * blue;
+            }
+            cut.push((sum / (n * n) as f32 + 0.5) as u8);
+        }
+    }
+    cut
+}
