@@ -47,11 +47,6 @@ impl Similarity {
         })
     }
 
-    /// x
-    pub(super) fn upright(a: f32, dx: f32, dy: f32) -> Similarity {
-        Similarity { a, b: 0.0, dx, dy }
-    }
-
     /// Pixels of the picture for each pixel of the cut.
     pub(super) fn scale(&self) -> f32 {
         self.a.hypot(self.b)
