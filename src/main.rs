@@ -38,6 +38,17 @@ fn main() -> ExitCode {
             let question = [("camera", camera), ("from", from), ("to", to)];
             told(doorward::app::client::why(&config, question).map(|answer| say(&answer)))
         }
+        Command::Eval(task) => {
+            match doorward::vision::eval::run(
+                &task,
+                &config.faces,
+                &mut std::io::stdout(),
+                &mut std::io::stderr(),
+            ) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(sentence) => fail(&sentence),
+            }
+        }
         Command::Run => run(&config),
         Command::Demo => run(&Config { cameras: vec![Camera::demo()], ..config }),
     }

@@ -29,7 +29,7 @@ impl Cli {
 }
 
 /// What to do.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Subcommand)]
 pub enum Command {
     /// Run the appliance (the default).
     Run,
@@ -54,6 +54,8 @@ pub enum Command {
         #[arg(long, value_name = "TIME")]
         to: Option<String>,
     },
+    /// Measure how well faces are found and named, on a folder of your own photos.
+    Eval(Eval),
 }
 
 /// What can be taught and asked about faces; the words are those of the MQTT requests.
@@ -138,6 +140,45 @@ pub struct Whom {
     /// A group of faces, as `list` numbers them.
     #[arg(long, value_name = "NUMBER")]
     pub group: Option<u32>,
+}
+
+/// What to measure; docs/evaluation.md explains folder and figures. Limits come from the configuration (faces.*).
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct Eval {
+    /// One folder of photos per person; _strangers and _nofaces for everybody and everything else; folders that end in
+    /// .clip hold the frames of a passage.
+    pub folder: PathBuf,
+    /// Also write decisions.csv, passages.csv, summary.json, scores.svg and roc.svg into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Also write every face with box, points, embedding and times as JSON; each is then measured five times.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Also measure each face small, gray, compressed, blurred and tilted, and what a second detector says to it.
+    #[arg(long)]
+    pub variants: bool,
+    /// Frames per second of the clips.
+    #[arg(long, value_name = "FPS", default_value_t = 5.0, value_parser = frame_rate)]
+    pub fps: f64,
+    /// The likeness from which a face gets a name.
+    #[arg(long, value_name = "COSINE", default_value_t = 0.45, value_parser = threshold)]
+    pub threshold: f64,
+    /// Photos are shrunk to this many pixels on the longer side, as they are for enrolment.
+    #[arg(long, value_name = "PIXELS", default_value_t = 1280)]
+    pub photo_side: usize,
+}
+
+fn frame_rate(text: &str) -> Result<f64, String> {
+    between(text, 0.1, 60.0)
+}
+
+fn threshold(text: &str) -> Result<f64, String> {
+    between(text, 0.30, 0.90)
+}
+
+fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value| (least..=most).contains(value));
+    value.ok_or_else(|| format!("needs a number from {least} to {most}"))
 }
 
 /// Flags that every command takes. No `Debug`: `--set` may hold a password after all.

@@ -100,7 +100,12 @@ impl Models {
         self.n_failures
     }
 
-    fn find(&mut self, picture: &Picture<'_>, region: Option<PixelRect>) -> Result<Vec<Face>, Error> {
+    /// The faces in a picture, or in that part of it.
+    pub(super) fn find(
+        &mut self,
+        picture: &Picture<'_>,
+        region: Option<PixelRect>,
+    ) -> Result<Vec<Face>, Error> {
         let start = Instant::now();
         let faces = self.detector.detect(picture, region);
         self.detect.add(start.elapsed());
@@ -108,7 +113,8 @@ impl Models {
         faces
     }
 
-    fn embed(&mut self, picture: &Picture<'_>, ask: &Ask) -> Result<Answer, Error> {
+    /// What the recogniser makes of a face.
+    pub(super) fn embed(&mut self, picture: &Picture<'_>, ask: &Ask) -> Result<Answer, Error> {
         let start = Instant::now();
         let answer = self.recogniser.embed(picture, &ask.face);
         self.embed.add(start.elapsed());

@@ -39,6 +39,11 @@ pub struct Photo {
 }
 
 impl Photo {
+    /// The picture as the `image` crate keeps it.
+    pub(super) fn pixels(&self) -> &image::RgbImage {
+        &self.pixels
+    }
+
     /// Its pixels.
     pub fn picture(&self) -> Picture<'_> {
         let (width, height) = self.pixels.dimensions();

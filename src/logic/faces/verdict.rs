@@ -2,7 +2,7 @@
 //!
 //! Not here: which looks belong to one face (see `track`), and when a verdict is told (see `tracker`).
 
-use super::decision::Rule;
+use super::decision::{Kind, Rule};
 use super::gallery::{Match, PersonId};
 use super::quality::Grade;
 
@@ -114,6 +114,21 @@ pub(super) fn doubt(votes: &[Vote], known: f32) -> Rule {
     }
 }
 
+/// What would be told of a face if two frames showed it exactly like this: for measuring with photographs, where there is but one.
+///
+/// `None` when the look is good for nothing, so that nothing would be told.
+pub fn of_equal_looks(grade: Grade, found: &Match, known: f32) -> Option<(Kind, Rule, Option<PersonId>)> {
+    if let Grade::Useless(_) = grade {
+        return None;
+    }
+    let votes = vec![Vote { grade, found: found.clone() }; CLEAR_LOOKS.max(AGREEING)];
+    Some(match weigh(&votes, known) {
+        Verdict::Known(person, _, rule) => (Kind::Known, rule, Some(person)),
+        Verdict::Unknown => (Kind::Unknown, Rule::BelowLower, None),
+        Verdict::Open => (Kind::Unsure, doubt(&votes, known), None),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +203,23 @@ mod tests {
         ] {
             assert_eq!(verdict(looks), wanted, "{looks}");
         }
+    }
+
+    #[test]
+    fn one_photograph_stands_for_two_frames() {
+        for (look, wanted) in [
+            ("a=0.46/0.10", Some((Kind::Known, Rule::MarginOk))),
+            ("a=0.44/0.10", Some((Kind::Unsure, Rule::BetweenLimits))),
+            ("a=0.46/0.41", Some((Kind::Unsure, Rule::SmallMargin))),
+            ("a=0.35/0.10", Some((Kind::Unknown, Rule::BelowLower))),
+            ("~a=0.35/0.10", Some((Kind::Unsure, Rule::BetweenLimits))),
+            ("?a=0.90/0.10", Some((Kind::Unsure, Rule::TooFewGoodFrames))),
+        ] {
+            let vote = &votes(look)[0];
+            let told = of_equal_looks(vote.grade, &vote.found, KNOWN).map(|(kind, rule, _)| (kind, rule));
+            assert_eq!(told, wanted, "{look}");
+        }
+        assert_eq!(of_equal_looks(Grade::Useless(Flaw::NoFace), &Match::default(), KNOWN), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::vision::model::{Detector, Picture, Recogniser};
 use crate::vision::photo::{self, Photo};
 
 /// A photograph is shrunk to this many pixels on its longer side.
-pub(super) const PHOTO_SIDE: usize = 1280;
+pub(in crate::vision) const PHOTO_SIDE: usize = 1280;
 /// Around each side of a face that is cut out of a camera's picture stays so much of its size: the detector needs the whole head.
 const CUT_MARGIN: f32 = 0.6;
 /// JPEG quality of such a cut: it is small, and what it loses is lost for ever.
@@ -67,12 +67,8 @@ impl Eyes<'_> {
 
     fn one_face(&mut self, photo: &Photo) -> Result<Seen, Refusal> {
         let picture = photo.picture();
-        let faces = self.faces(&picture)?;
-        match faces[..] {
-            [] => Err(Refusal::NoFace),
-            [face] => self.look(&picture, &face),
-            _ => Err(Refusal::SeveralFaces(faces.len())),
-        }
+        let face = only_face(&self.faces(&picture)?)?;
+        self.look(&picture, &face)
     }
 
     /// Every face that counts, best score first.
@@ -100,6 +96,18 @@ impl Eyes<'_> {
     }
 }
 
+/// The face of a picture that has just one.
+///
+/// # Errors
+/// When there is none, or several.
+pub(in crate::vision) fn only_face(faces: &[Face]) -> Result<Face, Refusal> {
+    match *faces {
+        [] => Err(Refusal::NoFace),
+        [face] => Ok(face),
+        _ => Err(Refusal::SeveralFaces(faces.len())),
+    }
+}
+
 /// Cuts a face out of a camera's picture, as a JPEG of its own. `place` is the face; without it the picture has to show just one.
 pub(super) fn cut_out(jpeg: &[u8], place: Option<Rect>, eyes: &mut Eyes<'_>) -> Result<Vec<u8>, Refusal> {
     let rgb = jpeg::decode_rgb(jpeg).map_err(|_| Refusal::Unreadable("cannot be read".into()))?;
@@ -110,11 +118,7 @@ pub(super) fn cut_out(jpeg: &[u8], place: Option<Rect>, eyes: &mut Eyes<'_>) -> 
         Some(Rect { x, y, w, h }) => {
             PixelRect { x: x * width, y: y * height, width: w * width, height: h * height }
         }
-        None => match eyes.faces(&picture)?[..] {
-            [] => return Err(Refusal::NoFace),
-            [face] => face.rect,
-            ref faces => return Err(Refusal::SeveralFaces(faces.len())),
-        },
+        None => only_face(&eyes.faces(&picture)?)?.rect,
     };
     let cut = face.grown(CUT_MARGIN).inside(rgb.width, rgb.height);
     let (left, top) = (cut.x as usize, cut.y as usize);

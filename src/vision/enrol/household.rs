@@ -18,7 +18,7 @@ use crate::logic::faces::verdict::KNOWN;
 use crate::logic::faces::{Embedding, Gallery, PersonId, Refusal, SelfTest};
 
 /// A face that stands for a person is at least so many pixels wide: SFace misses no more owners at 64 than at 112 pixels.
-pub(super) const MIN_WIDTH: f32 = 64.0;
+pub(in crate::vision) const MIN_WIDTH: f32 = 64.0;
 /// Any other face, of a camera's picture, may be as narrow as the narrowest that is looked at.
 const MIN_WIDTH_SEEN: f32 = 32.0;
 

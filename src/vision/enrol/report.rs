@@ -16,8 +16,8 @@ use crate::logic::events::timestamp;
 use crate::logic::faces::gallery::Likeness;
 use crate::logic::faces::quality::{Grade, Limits};
 use crate::logic::faces::training::{EventFace, Shot};
-use crate::logic::faces::verdict::{KNOWN, MARGIN, UNKNOWN};
-use crate::logic::faces::{Face, Refusal};
+use crate::logic::faces::verdict::{KNOWN, of_equal_looks};
+use crate::logic::faces::{Face, Kind, Refusal};
 use crate::logic::picture::Rgb;
 use crate::logic::problem::Problem;
 use crate::vision::model::Picture;
@@ -130,22 +130,14 @@ impl Enroller {
             Err(refusal) => return json!({ "box": place, "decision": "none", "rule": refusal.code() }),
         };
         let found = self.gallery.find(&seen.embedding);
-        let (decision, rule) =
-            match Limits::default().grade_with(face, seen.embedding.norm, seen.look.detail_across) {
-                Grade::Useless(flaw) => ("none", flaw.word()),
-                Grade::Doubtful(flaw) => ("unsure", flaw.word()),
-                Grade::Fair(flaw) if found.score() < KNOWN => ("unsure", flaw.word()),
-                Grade::Clear | Grade::Fair(_) if found.score() >= KNOWN => {
-                    let is_ignored = found.best.as_ref().is_some_and(|best| best.person.is_ignored());
-                    match found.margin() {
-                        Some(margin) if margin < MARGIN => ("unsure", "small_margin"),
-                        Some(_) | None if is_ignored => ("none", "ignored"),
-                        Some(_) | None => ("known", "margin_ok"),
-                    }
-                }
-                Grade::Clear | Grade::Fair(_) if found.score() < UNKNOWN => ("unknown", "below_lower"),
-                Grade::Clear | Grade::Fair(_) => ("unsure", "between_limits"),
-            };
+        let grade = Limits::default().grade_with(face, seen.embedding.norm, seen.look.detail_across);
+        let (decision, rule) = match (of_equal_looks(grade, &found, KNOWN), grade) {
+            (Some((_, _, Some(person))), _) if person.is_ignored() => ("none", "ignored"),
+            (Some((Kind::Unsure, ..)), Grade::Doubtful(flaw) | Grade::Fair(flaw)) => ("unsure", flaw.word()),
+            (Some((kind, rule, _)), _) => (kind.word(), rule.word()),
+            (None, Grade::Useless(flaw)) => ("none", flaw.word()),
+            (None, Grade::Clear | Grade::Fair(_) | Grade::Doubtful(_)) => ("none", "no_face"),
+        };
         let likeness =
             |likeness: &Likeness| json!({ "person": &*likeness.person.slug, "score": round(likeness.score) });
         json!({

@@ -47,7 +47,18 @@ impl Similarity {
         })
     }
 
-    fn apply(&self, x: f32, y: f32) -> [f32; 2] {
+    /// Pixels of the picture for each pixel of the cut.
+    pub(super) fn scale(&self) -> f32 {
+        self.a.hypot(self.b)
+    }
+
+    /// Where a point of the picture lies in the cut.
+    pub(super) fn invert(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        let (x, y, square) = (x - self.dx, y - self.dy, self.a * self.a + self.b * self.b);
+        [(self.a * x + self.b * y) / square, (self.a * y - self.b * x) / square]
+    }
+
+    pub(super) fn apply(&self, x: f32, y: f32) -> [f32; 2] {
         [self.a * x - self.b * y + self.dx, self.b * x + self.a * y + self.dy]
     }
 }
@@ -73,7 +84,7 @@ pub(super) fn cut(picture: &Picture<'_>, transform: &Similarity) -> Vec<f32> {
     planes
 }
 
-fn bilinear(picture: &Picture<'_>, x: f32, y: f32) -> [f32; 3] {
+pub(super) fn bilinear(picture: &Picture<'_>, x: f32, y: f32) -> [f32; 3] {
     let (left, top) = (x.floor(), y.floor());
     let (fx, fy) = (x - left, y - top);
     let mut sum = [0.0; 3];
@@ -157,6 +168,9 @@ mod tests {
         for (found, wanted) in [(found.a, a), (found.b, b), (found.dx, dx), (found.dy, dy)] {
             assert!((found - wanted).abs() < 1e-3, "{found} is not {wanted}");
         }
+        let [x, y] = found.invert(found.apply(10.0, 20.0));
+        assert!((x - 10.0).abs() < 1e-3 && (y - 20.0).abs() < 1e-3, "{x} {y}");
+        assert!((found.scale() - 1.8_f32.hypot(0.6)).abs() < 1e-3);
         assert_eq!(Similarity::to_points(&[[5.0, 5.0]; 5]), None);
         assert_eq!(Similarity::to_points(&[[f32::NAN, 5.0]; 5]), None);
     }

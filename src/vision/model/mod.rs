@@ -8,11 +8,13 @@
 mod align;
 mod onnx;
 mod scale;
+mod second;
 mod seeta;
 mod sface;
 mod yunet;
 
 pub use onnx::BadModel;
+pub use second::SecondOpinion;
 pub use seeta::Seeta;
 pub use sface::Recogniser;
 pub use yunet::YuNet;

@@ -27,6 +27,7 @@ pub struct YuNet {
     model: rten::Model,
     outputs: Outputs,
     longest_side: usize,
+    lowest_score: f32,
     options: rten::RunOptions,
 }
 
@@ -52,7 +53,12 @@ impl YuNet {
         }
         let outputs = outputs.try_into().map_err(|_| BadModel("the detector lacks an output"))?;
         let longest_side = (longest_side / PAD * PAD).clamp(160, 1280);
-        Ok(YuNet { model, outputs, longest_side, options: one_thread() })
+        Ok(YuNet { model, outputs, longest_side, lowest_score: LOWEST_SCORE, options: one_thread() })
+    }
+
+    /// Reports boxes from this score up, for measuring what lies below the usual limit.
+    pub fn report_from(&mut self, score: f32) {
+        self.lowest_score = score;
     }
 
     fn run(&self, input: NdTensor<f32, 4>) -> Result<Vec<Vec<f32>>, Error> {
@@ -92,7 +98,7 @@ impl Detector for YuNet {
         let answers = self.run(NdTensor::from_data([1, 3, input_height, input_width], input))?;
         let mut faces = Vec::new();
         for (stride, answer) in STRIDES.into_iter().zip(answers.as_chunks::<4>().0) {
-            read_grid(stride, input_width / stride, answer, &mut faces);
+            read_grid(stride, input_width / stride, answer, self.lowest_score, &mut faces);
         }
         let mut faces = keep_best(faces, SAME_FACE_OVERLAP);
         let (scale_x, scale_y) = (width as f32 / inner_width as f32, height as f32 / inner_height as f32);
@@ -110,12 +116,13 @@ fn read_grid(
     stride: usize,
     columns: usize,
     [classes, objects, boxes, points]: &[Vec<f32>; 4],
+    lowest_score: f32,
     faces: &mut Vec<Face>,
 ) {
     let cells = classes.iter().zip(objects).zip(boxes.as_chunks::<4>().0).zip(points.as_chunks::<10>().0);
     for (cell, (((class, object), [dx, dy, dw, dh]), points)) in cells.enumerate() {
         let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
-        if score.is_nan() || score < LOWEST_SCORE {
+        if score.is_nan() || score < lowest_score {
             continue;
         }
         let stride = stride as f32;
