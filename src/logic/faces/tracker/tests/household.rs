@@ -113,7 +113,7 @@ impl World {
                 })
                 .collect();
             let id = PersonId { slug: n.to_string().into(), name: n.to_string().into() };
-            Person::from_photos(id, &photos).unwrap()
+            Person::from_photos(id, &photos.iter().collect::<Vec<_>>()).unwrap()
         });
         let gallery = Gallery::new(enrolled.collect());
         World { dice, gallery, people }
@@ -126,7 +126,7 @@ impl World {
             None if look_alike => {
                 let victim = (dice.roll() * HOUSEHOLD as f32) as usize;
                 let likeness = dice.between(0.40, 0.45);
-                like(self.gallery.people()[victim].template(), likeness, dice)
+                like(self.gallery.people().nth(victim).unwrap().template(), likeness, dice)
             }
             None => dice.direction(),
         };
@@ -151,7 +151,7 @@ impl World {
         if walker.name.is_none() && dice.chance(LOOK_ALIKE) {
             let victim = (dice.roll() * HOUSEHOLD as f32) as usize;
             let likeness = dice.between(0.40, 0.45);
-            let vector = like(self.gallery.people()[victim].template(), likeness, dice);
+            let vector = like(self.gallery.people().nth(victim).unwrap().template(), likeness, dice);
             return Answer {
                 embedding: Embedding { vector, norm: 12.0 },
                 sharpness: 0.7,
