@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use doorward::http::Limits;
 use doorward::jpeg;
-use doorward::logic::input::{FaceNews, FaceSighting, Input, MotionChange, MotionSighting};
+use doorward::logic::input::{FaceNews, FaceSighting, Input, MotionChange, MotionLook, MotionSighting};
 use doorward::logic::picture::Rect;
 use doorward::logic::state::Person;
 use rig::{CAMERA, Rig, TOKEN, wait_for};
@@ -184,6 +184,7 @@ fn happenings(rig: &Rig, picture: &Bytes) {
             change: Some(change),
             captured_at: Instant::now().checked_sub(Duration::from_secs(ago)).unwrap(),
             jpeg,
+            look: MotionLook::default(),
         },
     };
     let face = |event_type, person: Option<(&str, &str)>, ago: u64| {

@@ -42,7 +42,7 @@ use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::appliance::Appliance;
 use crate::logic::discovery::Installation;
-use crate::logic::input::{CameraNews, Input, MotionChange, MotionSighting, Now};
+use crate::logic::input::{CameraNews, Input, MotionChange, MotionLook, MotionSighting, Now};
 use crate::logic::motion::Change;
 use crate::logic::state::State;
 use crate::logic::topics::Topics;
@@ -477,7 +477,13 @@ fn motion_sighting(sighting: motion::Sighting) -> MotionSighting {
         Change::Suppressed(reason) => MotionChange::Suppressed { reason: reason.as_str() },
     });
     let frame = sighting.frame.as_ref();
+    let look = MotionLook {
+        raw: sighting.report.raw,
+        area_px: sighting.report.area_px,
+        why: sighting.report.why.map(|reason| reason.as_str()),
+    };
     MotionSighting {
+        look,
         change,
         area_pct: f64::from(sighting.report.area_pct),
         boxes: sighting.report.boxes,

@@ -4,7 +4,7 @@
 
 mod faces;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::command::{Answer, Command};
 use super::effect::{CameraOrder, Effect, FacesOrder, MotionOrder};
 use super::entities::{self, CAMERA};
 use super::events::{Event, Picture, Sort};
-use super::input::{CameraNews, Input, MotionChange, MotionSighting, Now};
+use super::input::{CameraNews, Input, MotionChange, MotionLook, MotionSighting, Now};
 use super::problem::{Problem, quoted};
 use super::quiet::{self, About, Quiet};
 use super::state::{CameraState, MotionDetail, Settings, State, Status};
@@ -27,6 +27,8 @@ use super::why::{Missing, WhyLog};
 pub const RECENT_EVENTS: usize = 50;
 /// A person out of view this long is no longer present: long enough to turn away from the camera, short enough for a light.
 const PRESENCE_HOLD: Duration = Duration::from_secs(10);
+/// What moves and is smaller than this part of the area that counts is noise and not noted.
+const BELOW_SHARE: f64 = 4.0;
 /// How often the time of the last face is renewed while it stays in view.
 const LAST_FACE_EVERY: Duration = Duration::from_secs(10);
 
@@ -52,6 +54,8 @@ pub struct Appliance {
     met: BTreeMap<String, Timestamp>,
     quiet: Quiet,
     why: WhyLog,
+    /// Cameras where something moves that has not lasted long enough yet.
+    stirred: BTreeSet<String>,
     /// Random part of event ids, counted up so that ids of one millisecond keep their order.
     serial: u128,
 }
@@ -77,6 +81,7 @@ impl Appliance {
             met: BTreeMap::new(),
             quiet: Quiet::new(policy),
             why: WhyLog::default(),
+            stirred: BTreeSet::new(),
             serial: u128::from(seed) << 16,
         }
     }
@@ -256,18 +261,20 @@ impl Appliance {
         if camera.settings.privacy || !(watched || ends) {
             return Vec::new();
         }
-        let name = camera.name.clone();
+        let (name, is_moving) = (camera.name.clone(), camera.motion);
+        let min_area = camera.settings.motion_min_area;
         camera.motion_detail.area_pct = (sighting.area_pct * 10.0).round() / 10.0;
         camera.motion_detail.boxes.clone_from(&sighting.boxes);
-        let moving = |camera: &CameraState| camera.motion.then(|| camera.motion_detail.boxes.clone());
         let Some(change) = sighting.change else {
-            // Faces are worth looking for where it moves now.
-            let boxes = moving(camera).filter(|boxes| !boxes.is_empty());
-            return boxes
-                .map(|boxes| Effect::Faces(id.into(), FacesOrder::Moving(Some(boxes))))
-                .into_iter()
-                .collect();
+            let effects = self.moves_on(id);
+            if !is_moving {
+                self.note_no_motion(now, id, sighting.look, min_area);
+            }
+            return effects;
         };
+        self.stirred.remove(id);
+        let Some(camera) = self.state.cameras.get_mut(id) else { return Vec::new() };
+        let moving = |camera: &CameraState| camera.motion.then(|| camera.motion_detail.boxes.clone());
         let mut detail = Map::new();
         let (event_type, title) = match change {
             MotionChange::Started => {
@@ -294,6 +301,38 @@ impl Appliance {
         let event = EventDraft { sort: Sort::Motion, event_type, title, detail, quiet };
         let announce = self.announce(now, id, event, sighting.captured_at, sighting.jpeg);
         vec![Effect::Faces(id.into(), FacesOrder::Moving(moving)), announce]
+    }
+
+    /// Faces are worth looking for where it moves now.
+    fn moves_on(&self, id: &str) -> Vec<Effect> {
+        let camera = self.state.cameras.get(id).filter(|camera| camera.motion);
+        let boxes = camera.map(|camera| camera.motion_detail.boxes.clone()).filter(|boxes| !boxes.is_empty());
+        boxes.map(|boxes| Effect::Faces(id.into(), FacesOrder::Moving(Some(boxes)))).into_iter().collect()
+    }
+
+    /// Notes why a picture in which something differs is no motion.
+    fn note_no_motion(&mut self, now: Now, id: &str, look: MotionLook, min_area: f64) {
+        let area = || {
+            Map::from_iter([
+                ("area_px".into(), json!(look.area_px)),
+                ("motion_min_area".into(), json!(min_area)),
+            ])
+        };
+        // A speck of noise needs no explanation.
+        let is_notable = f64::from(look.area_px) * BELOW_SHARE >= min_area;
+        match look {
+            MotionLook { why: Some(reason), .. } => {
+                self.why.note(id, Missing::Motion, reason, now.wall, area())
+            }
+            MotionLook { raw: true, .. } => drop(self.stirred.insert(id.into())),
+            MotionLook { raw: false, .. } if self.stirred.remove(id) => {
+                self.why.note(id, Missing::Motion, "too_short", now.wall, Map::new());
+            }
+            MotionLook { raw: false, .. } if is_notable => {
+                self.why.note(id, Missing::Motion, "below_area", now.wall, area());
+            }
+            MotionLook { .. } => {}
+        }
     }
 
     fn snapshot(

@@ -113,6 +113,17 @@ pub enum CameraNews {
     Rate(f64),
 }
 
+/// What a single picture showed, before it is decided whether that is motion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MotionLook {
+    /// Enough differs from the scene to be motion, if it lasts.
+    pub raw: bool,
+    /// Area of the biggest thing that differs, in square pixels of the camera's picture.
+    pub area_px: u32,
+    /// Why it does not count although it differs.
+    pub why: Option<&'static str>,
+}
+
 /// News of a motion loop.
 #[derive(Clone, Debug)]
 pub struct MotionSighting {
@@ -126,6 +137,8 @@ pub struct MotionSighting {
     pub captured_at: Instant,
     /// The frame, for changes that deserve a picture.
     pub jpeg: Option<Bytes>,
+    /// The picture by itself.
+    pub look: MotionLook,
 }
 
 /// How motion changed.

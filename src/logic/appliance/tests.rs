@@ -48,7 +48,14 @@ impl Stage {
         let boxes = vec![super::super::picture::Rect::WHOLE];
         let jpeg = Some(Bytes::from_static(b"jpeg"));
         let captured_at = self.now.instant;
-        let sighting = MotionSighting { change: Some(change), area_pct: 3.12, boxes, captured_at, jpeg };
+        let sighting = MotionSighting {
+            change: Some(change),
+            area_pct: 3.12,
+            boxes,
+            captured_at,
+            jpeg,
+            look: MotionLook::default(),
+        };
         self.does(Input::Motion { camera: PORCH.into(), sighting })
     }
 
@@ -91,6 +98,8 @@ fn events(effects: &[Effect]) -> Vec<&Event> {
     });
     told.collect()
 }
+
+mod training;
 
 #[test]
 fn presence_holds_and_ends_by_the_clock() {
@@ -221,6 +230,7 @@ fn privacy_of_one_camera_leaves_the_other_alone() {
         boxes: Vec::new(),
         captured_at: now.instant,
         jpeg: None,
+        look: MotionLook::default(),
     };
     stage.does(Input::Motion { camera: "shed".into(), sighting });
     stage.command(Command::Privacy(true)).unwrap();
