@@ -64,9 +64,9 @@ fn passage(photo: &str, folder: &Path) {
 fn doorward(arguments: &[&str], folder: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
     // No settings of this machine.
-    std::env::vars()
-        .filter(|(key, _)| key.starts_with("DOORWARD_"))
-        .for_each(|(key, _)| drop(command.env_remove(key)));
+    for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("DOORWARD_")) {
+        command.env_remove(key);
+    }
     command.args(arguments).current_dir(folder).output().unwrap()
 }
 

@@ -56,12 +56,17 @@ pub(super) enum Verdict {
     Open,
 }
 
+/// Below this a clear look speaks for nobody; a low threshold for a name moves it too, so that a face never counts for both.
+pub fn unknown_below(known: f32) -> f32 {
+    UNKNOWN.min(known - CONFIRM_BELOW)
+}
+
 /// Weighs the votes; `known` is the threshold for a name.
 pub(super) fn weigh(votes: &[Vote], known: f32) -> Verdict {
     if let Some((person, found, rule)) = leader(votes, known) {
         return Verdict::Known(person.clone(), found.clone(), rule);
     }
-    let limit = UNKNOWN.min(known - CONFIRM_BELOW);
+    let limit = unknown_below(known);
     let n_clear = votes.iter().filter(|vote| vote.grade == Grade::Clear).count();
     if n_clear >= CLEAR_LOOKS && votes.iter().all(|vote| vote.found.score() < limit) {
         Verdict::Unknown

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::measure::{Pairs, THRESHOLDS};
 use super::statistics::{Sorted, histogram};
-use crate::logic::faces::verdict::UNKNOWN;
+use crate::logic::faces::verdict::unknown_below;
 
 const WIDTH: f64 = 880.0;
 const LEFT: f64 = 84.0;
@@ -38,7 +38,7 @@ pub(super) fn scores(pairs: &Pairs, known: f32) -> String {
     for (n, (title, scores, colour)) in panels.into_iter().enumerate() {
         panel(&mut svg, TOP + n as f64 * (PANEL + GAP), title, scores, colour);
     }
-    let limits = [(UNKNOWN, "unknown", "end", -5.0), (known, "a name", "start", 5.0)];
+    let limits = [(unknown_below(known), "unknown below", "end", -5.0), (known, "a name from", "start", 5.0)];
     for (limit, label, anchor, shift) in limits {
         let x = x_of(limit);
         dashes(&mut svg, [x, TOP - 6.0, x, bottom]);
@@ -232,7 +232,7 @@ mod tests {
     fn every_score_is_drawn_and_nothing_leaves_the_picture() {
         let svg = scores(&pairs(&[0.5, 0.6, 0.7], &[-0.9, 0.1]), 0.45);
         assert_eq!(svg.matches("<rect x=").count(), 3 + 2);
-        assert!(svg.contains("a name 0.45") && svg.contains("3 scores") && svg.ends_with("</svg>\n"));
+        assert!(svg.contains("a name from 0.45") && svg.contains("3 scores") && svg.ends_with("</svg>\n"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 

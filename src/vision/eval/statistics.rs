@@ -86,8 +86,11 @@ pub(super) fn equal_error(genuine: &Sorted, impostor: &Sorted) -> Option<EqualEr
     best.map(|(_, error)| error)
 }
 
-/// The curve of (false accept rate, true accept rate), from the strictest threshold to the laxest.
+/// The curve of (false accept rate, true accept rate), from the strictest threshold to the laxest; empty when a heap is.
 pub(super) fn roc(genuine: &Sorted, impostor: &Sorted) -> Vec<[f64; 2]> {
+    if genuine.len() == 0 || impostor.len() == 0 {
+        return Vec::new();
+    }
     let mut curve = vec![[0.0, 0.0]];
     let thresholds = Sorted::new(genuine.0.iter().chain(&impostor.0).copied().collect());
     for threshold in thresholds.0.iter().rev() {

@@ -18,8 +18,8 @@ const MARGIN: usize = 44;
 const SIDE: usize = 112 + 2 * MARGIN;
 /// The cascade's answer counts when it shares so much with the box (intersection over union).
 const SAME_FACE_OVERLAP: f32 = 0.3;
-/// Score from which a box is confirmed. Real faces had 10 and more, and boxes that were none seldom more than 2.
-const CONFIRMED: f64 = 2.0;
+/// Score from which a box is confirmed: real faces on photographs had 10 and more, drawn ones often less (`docs/evaluation.md`).
+const CONFIRMED: f64 = 8.0;
 /// Samples along each side of a pixel at most, where a large face is made smaller.
 const MAX_SAMPLES: usize = 6;
 
