@@ -212,9 +212,9 @@ impl Track {
         Embedding::from_raw(&self.sum)
     }
 
-    /// Whether a clear look shows somebody else than the looks before.
-    pub(super) fn is_somebody_else(&self, embedding: &Embedding) -> bool {
-        self.n_clear >= 2
+    /// Whether a clear look shows somebody else than the looks before; one look before is enough where another track has a claim to it.
+    pub(super) fn is_somebody_else(&self, embedding: &Embedding, claimed: bool) -> bool {
+        self.n_clear >= if claimed { 1 } else { 2 }
             && self.mean().is_some_and(|mean| cosine(&mean.vector, &embedding.vector) < SOMEBODY_ELSE)
     }
 

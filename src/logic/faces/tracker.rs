@@ -326,7 +326,9 @@ impl Tracker {
 
     /// Whose track a clear look belongs to.
     fn identity(&mut self, ask: &Ask, embedding: &Embedding, now: Instant) -> Option<u64> {
-        if self.track(ask.track)?.is_somebody_else(embedding) {
+        let mut others = self.tracks.iter().filter(|other| other.id != ask.track);
+        let claimed = others.any(|other| other.is_same_person(embedding));
+        if self.track(ask.track)?.is_somebody_else(embedding, claimed) {
             return self.somebody_else(ask, embedding, now);
         }
         let track = self.track(ask.track)?;
@@ -356,7 +358,10 @@ impl Tracker {
         if let Some(right) = right {
             let [wrong, right] = self.tracks.get_disjoint_mut([wrong, right]).ok()?;
             if right.last_seen == now {
-                right.swap_place(wrong);
+                // The look at the other face may have put both right already.
+                if right.rect != ask.face.rect {
+                    right.swap_place(wrong);
+                }
                 right.mixed_up = true;
             } else {
                 wrong.not_seen();

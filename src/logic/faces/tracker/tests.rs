@@ -285,6 +285,21 @@ fn two_people_who_cross_keep_their_names() {
 }
 
 #[test]
+fn two_who_cross_after_one_look_each_are_told_apart() {
+    let mut stage = Stage::new();
+    let stranger = STRANGER.at(0.0);
+    // From look to look they change places.
+    for i in 0..3 {
+        let (one, other) = if i % 2 == 0 { (300.0, 380.0) } else { (380.0, 300.0) };
+        stage.frame(&[ALICE.at(one), stranger.at(other)], true);
+    }
+    stage.walk(ALICE.at(380.0), 4).wait(60_000);
+    let mut told = stage.told();
+    told.sort_unstable();
+    assert_eq!(told, ["known alice margin_ok", "left alice not_seen", "unknown - below_lower"]);
+}
+
+#[test]
 fn somebody_else_in_the_same_place_is_a_new_face() {
     let mut stage = Stage::new();
     stage.walk(ALICE, 4).walk(BOB.at(160.0), 8).wait(60_000);
