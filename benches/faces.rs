@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use doorward::logic::faces::gallery::Person;
 use doorward::logic::faces::{EMBEDDING_LENGTH, Embedding, Gallery, PersonId};
+use doorward::vision::enrol::{Enroller, Eyes, Owner};
 use doorward::vision::model::{Detector, Picture, Recogniser, SecondOpinion, YuNet};
 use doorward::vision::photo;
 
@@ -47,9 +48,41 @@ fn main() {
         println!("{:<36} {micros:>9.2} microseconds", format!("best and second of {n_people} people"));
     }
     println!("{:<36} {loading:>9.1}", "loading two YuNets and SFace");
+    enrolment(yunet, recogniser);
     let mb =
         |[total, file]: [f64; 2]| format!("{total:.0} MB resident ({file:.0} MB of it the program's file)");
     println!("memory: {}, loaded {}, used {}", mb(before), mb(loaded), mb(used));
+}
+
+/// A folder of 100 photographs that differ: the first start, and the next one, which remembers.
+fn enrolment(mut yunet: YuNet, mut recogniser: Recogniser) {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/faces/single/hopper.jpg");
+    let portrait = image::open(&file).expect("the photograph is there").to_rgb8();
+    for n in 0..100_u32 {
+        let person = root.path().join(format!("Person {}", n / 10));
+        std::fs::create_dir_all(&person).expect("a folder");
+        // Another cut each time, so that no two files are equal.
+        let cut = image::imageops::crop_imm(
+            &portrait,
+            n % 20,
+            n / 20,
+            portrait.width() - 40,
+            portrait.height() - 20,
+        );
+        cut.to_image().save(person.join(format!("{n}.jpg"))).expect("a photograph");
+    }
+    for what in ["100 photos, the first start", "100 photos, the next start"] {
+        let start = Instant::now();
+        let mut enroller = Enroller::new(root.path().to_owned(), Owner::Shared);
+        let mut eyes = Eyes { detector: &mut yunet, recogniser: &mut recogniser };
+        let mut polls = 0;
+        while polls == 0 || enroller.is_busy() {
+            black_box(enroller.poll(&mut eyes));
+            polls += 1;
+        }
+        println!("{what:<36} {:>9.0} in {polls} turns", start.elapsed().as_secs_f64() * 1e3);
+    }
 }
 
 /// A portrait in an empty frame.

@@ -2,6 +2,8 @@
 //!
 //! Not here: starting anything ([`super`]).
 
+use std::os::unix::fs::DirBuilderExt;
+
 use anyhow::Context;
 
 use crate::camera::{self, Wish};
@@ -116,7 +118,10 @@ pub(super) fn prepare_faces(config: &Config, setups: &[CameraSetup]) -> anyhow::
     let folder = &config.faces.folder;
     let is_demo = setups.iter().any(|setup| matches!(setup.spec, Spec::Demo { .. }));
     let is_new = !folder.exists();
-    std::fs::create_dir_all(folder)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
         .with_context(|| format!("the faces folder {} cannot be made", folder.display()))?;
     if !is_demo || !is_new {
         return Ok(());

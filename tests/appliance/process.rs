@@ -251,3 +251,53 @@ fn it_works_as_process_1() {
     let status = running.wait(Duration::from_secs(8));
     assert_eq!(status.code(), Some(0), "{}", running.stderr());
 }
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_of_a_photo_leaves_the_household_as_it_was() {
+    let place = folder();
+    let photo = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/faces/single").join(name);
+    let (http, broker) = (free_port(), free_port());
+    let bind = format!("127.0.0.1:{http}");
+    let ask = |arguments: &[&str]| {
+        let mut command = doorward(place.path());
+        command.args(["--http-bind", &bind]).args(arguments).output().expect("the program runs")
+    };
+    let small = place.path().join("small.jpg");
+    image::open(photo("hopper.jpg")).unwrap().thumbnail(260, 260).save(&small).unwrap();
+    let run = |limit: &str| {
+        let script = format!("trap '' XFSZ; {limit} exec {} \"$@\"", env!("CARGO_BIN_EXE_doorward"));
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &script, "sh"]);
+        let mut command = through(shell, place.path());
+        sets(&mut command, &[format!("http.bind={bind}"), format!("broker.bind=127.0.0.1:{broker}")]);
+        command.arg("run").stdout(Stdio::null()).stderr(Stdio::null());
+        let running = Running::start(command);
+        until("the page", || TcpStream::connect(("127.0.0.1", http)).ok());
+        running
+    };
+    // No file may become larger than 60 kB: a photograph of 100 kB fails half-way, as it would on a full disk.
+    let limited = run("ulimit -f 120;");
+    let output = ask(&["faces", "enrol", "Grace", small.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let output = ask(&["faces", "enrol", "Joe", photo("biden.jpg").to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("nothing was changed") && text.contains("(disk)"), "{text}");
+    let faces = place.path().join("data/faces");
+    let files = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        files(&faces).iter().filter(|name| !name.starts_with("Barack")).collect::<Vec<_>>(),
+        ["Grace", "embeddings.json"]
+    );
+    assert_eq!(files(&faces.join("Grace")).len(), 1);
+    drop(limited);
+    let _free = run("");
+    let output = ask(&["faces", "enrol", "Joe", photo("biden.jpg").to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(files(&faces.join("Joe")).len(), 1);
+}

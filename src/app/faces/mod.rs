@@ -27,7 +27,7 @@ use crate::logic::input::{FaceNews, Input};
 use crate::logic::state::Person;
 use crate::shutdown::Shutdown;
 use crate::store::IdentityFile;
-use crate::vision::enrol::{Enroller, Grouped, Household};
+use crate::vision::enrol::{Enroller, Grouped, Household, Owner};
 use crate::vision::faces::{FaceLoop, Finder, Models};
 use watch::Watch;
 
@@ -74,12 +74,14 @@ pub(super) fn start(
         let ground = Ground { regions: knobs.regions.clone(), masks: knobs.masks.clone() };
         (id, Watch::new(hub, FaceLoop::new(settings, Arc::clone(&gallery)).within(ground)))
     });
+    let is_ours = config.faces.folder.starts_with(&config.data_dir);
+    let owner = if is_ours { Owner::Ours } else { Owner::Shared };
     let room = Room {
         watches: watches.collect(),
         orders: received,
         inbox: inbox.clone(),
         identity,
-        enroller: Enroller::new(config.faces.folder.clone()),
+        enroller: Enroller::new(config.faces.folder.clone(), owner),
         keep_unknown: config.faces.keep_unknown,
         interval: config.faces.interval,
         always: config.faces.always,

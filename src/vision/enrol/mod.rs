@@ -32,8 +32,17 @@ pub use unknown::Grouped;
 const POLL_FOR: Duration = Duration::from_millis(150);
 /// During a long import people hear of it so often.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-/// During a long import what is known is saved after so many photographs.
+/// During a long import what is known is saved after so many photographs, or when a quarter of them is new.
 const SAVE_AFTER: usize = 200;
+
+/// Who else may want to read the folder of faces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It is ours alone: everything in it is made private.
+    Ours,
+    /// The user chose it, perhaps to share it: only what we write is private.
+    Shared,
+}
 
 /// A sentence about a photograph, a folder or two people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +89,7 @@ pub struct Household {
 #[derive(Debug)]
 pub struct Enroller {
     root: PathBuf,
+    owner: Owner,
     memory: Memory,
     photos: BTreeMap<PathBuf, Examined>,
     /// Entries of `photos` that are not saved yet.
@@ -97,11 +107,12 @@ pub struct Enroller {
 
 impl Enroller {
     /// Watches `root`, which need not exist yet.
-    pub fn new(root: PathBuf) -> Enroller {
+    pub fn new(root: PathBuf, owner: Owner) -> Enroller {
         let memory = Memory::new(&root, model::checksum());
         let (photos, warning) = memory.load();
         Enroller {
             root,
+            owner,
             memory,
             photos,
             n_unsaved: 0,
@@ -159,13 +170,17 @@ impl Enroller {
             self.photos.retain(|path, _| wanted.contains(path.as_path()));
             self.n_unsaved += before - self.photos.len();
         }
-        if self.n_unsaved >= SAVE_AFTER || (self.n_unsaved > 0 && self.n_left() == 0) {
+        let is_much = self.n_unsaved >= SAVE_AFTER.max(self.photos.len() / 4);
+        if is_much || (self.n_unsaved > 0 && self.n_left() == 0) {
             self.save();
         }
     }
 
     fn examine(&mut self, photo: &PhotoFile, eyes: &mut Eyes<'_>) {
         let path = self.root.join(&photo.path);
+        if self.owner == Owner::Ours {
+            unknown::close_to_others(&self.root, &photo.path);
+        }
         let sha256 = match std::fs::metadata(&path) {
             Ok(metadata) if metadata.len() <= super::photo::MAX_FILE_BYTES => {
                 std::fs::read(&path).map(|bytes| memory::checksum(&bytes)).unwrap_or_default()

@@ -15,7 +15,7 @@ pub(super) struct House {
 impl House {
     pub(super) fn new() -> House {
         let root = tempfile::tempdir().unwrap();
-        let enroller = Enroller::new(root.path().to_owned());
+        let enroller = Enroller::new(root.path().to_owned(), Owner::Ours);
         House { root, enroller, yunet: YuNet::load(640).unwrap(), recogniser: Recogniser::load().unwrap() }
     }
 
@@ -27,7 +27,7 @@ impl House {
 
     /// The program starts anew on the same folder.
     pub(super) fn restart(&mut self) {
-        self.enroller = Enroller::new(self.root.path().to_owned());
+        self.enroller = Enroller::new(self.root.path().to_owned(), Owner::Ours);
     }
 
     pub(super) fn copy(&self, photo: &str, path: &str) {
@@ -214,6 +214,40 @@ fn a_long_import_goes_in_short_turns_and_is_told_when_it_is_done() {
     let whole = house.poll().unwrap();
     assert_eq!((whole.n_left, whole.gallery.people().count()), (0, 13));
     assert!(house.poll().is_none());
+}
+
+#[test]
+fn ten_thousand_photos_hold_nobody_up() {
+    let mut house = House::new();
+    // The face of one photograph in a small file: what takes time here are files, not faces.
+    let portrait = image::open(source("single/hopper.jpg")).unwrap();
+    let small = house.root.path().join("small.txt");
+    fs::write(&small, jpeg(&portrait.thumbnail(300, 300))).unwrap();
+    for person in 0..201 {
+        let folder = house.root.path().join(format!("P{person}"));
+        fs::create_dir(&folder).unwrap();
+        (0..51).for_each(|i| fs::hard_link(&small, folder.join(format!("{i}.jpg"))).unwrap());
+    }
+    let (mut longest, mut turns) = (Duration::ZERO, 0);
+    let (enroller, mut eyes) = house.eyes();
+    let mut last = None;
+    let started = Instant::now();
+    while turns == 0 || enroller.is_busy() {
+        let began = Instant::now();
+        last = enroller.poll(&mut eyes).or(last);
+        (longest, turns) = (longest.max(began.elapsed()), turns + 1);
+    }
+    let household = last.unwrap();
+    assert_eq!((household.n_left, household.gallery.people().count()), (0, 200));
+    let told =
+        |words: &str| household.refusals.iter().filter(|refusal| refusal.sentence.contains(words)).count();
+    assert_eq!((told("more than 200 people"), told("more than 50 photos")), (1, 200));
+    let all = started.elapsed();
+    assert!(longest < Duration::from_secs(10), "faces waited {longest:?} in one of {turns} turns, {all:?} in all");
+    house.restart();
+    let began = Instant::now();
+    assert_eq!(house.poll().unwrap().gallery.people().count(), 200);
+    assert!(began.elapsed() < Duration::from_secs(10), "the next start took {:?}", began.elapsed());
 }
 
 #[test]

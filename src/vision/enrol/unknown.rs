@@ -151,6 +151,19 @@ pub(super) fn make_private(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// Takes a photograph and the folders above it away from everybody but this user. What belongs to somebody else stays as it is: the
+/// folder around it is closed.
+pub(super) fn close_to_others(root: &Path, relative: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    for place in relative.ancestors().map(|above| root.join(above)) {
+        let Ok(metadata) = std::fs::metadata(&place) else { continue };
+        if metadata.permissions().mode() & 0o077 != 0 {
+            let mode = if metadata.is_dir() { 0o700 } else { FILE_MODE };
+            let _ = std::fs::set_permissions(&place, std::fs::Permissions::from_mode(mode));
+        }
+    }
+}
+
 /// Removes what a power cut left of folders that were being removed.
 pub(super) fn clear_leftovers(root: &Path) {
     for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {

@@ -6,7 +6,7 @@ use image::{RgbImage, imageops};
 
 use super::*;
 use crate::logic::faces::{Kind, Rule};
-use crate::vision::enrol::Enroller;
+use crate::vision::enrol::{Enroller, Owner};
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
@@ -38,7 +38,7 @@ impl Porch {
                 std::fs::copy(from, root.path().join(name).join(format!("{i}.jpg"))).unwrap();
             }
         }
-        let mut enroller = Enroller::new(root.path().to_owned());
+        let mut enroller = Enroller::new(root.path().to_owned(), Owner::Shared);
         let mut update = enroller.poll(&mut models.eyes()).unwrap();
         while enroller.is_busy() {
             update = enroller.poll(&mut models.eyes()).unwrap_or(update);
