@@ -75,7 +75,7 @@ fn enrolment(mut yunet: YuNet, mut recogniser: Recogniser) {
     for what in ["100 photos, the first start", "100 photos, the next start"] {
         let start = Instant::now();
         let mut enroller = Enroller::new(root.path().to_owned(), Owner::Shared);
-        let mut eyes = Eyes { detector: &mut yunet, recogniser: &mut recogniser };
+        let mut eyes = Eyes { detector: &mut yunet, recogniser: &mut recogniser, second: None };
         let mut polls = 0;
         while polls == 0 || enroller.is_busy() {
             black_box(enroller.poll(&mut eyes));

@@ -268,6 +268,7 @@ fn faces(values: &Values, data_dir: &Path) -> Faces {
         min_score: values.number("faces.min_score"),
         interval: values.interval("faces.cadence"),
         always: values.switch("faces.always"),
+        second_opinion: values.switch("faces.second_opinion"),
         unknown_grace: values.seconds("faces.unknown_grace"),
         quiet: Policy {
             known_quiet: values.seconds("faces.known_quiet"),

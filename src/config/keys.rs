@@ -150,6 +150,9 @@ pub(super) const KEYS: &[Key] = &[
         "The width from which a face in the camera's picture may be named. Smaller ones show too little."),
     key("faces.min_score", number(0.7, 0.5, 0.99, "score of the detector"),
         "How sure the detector has to be that something is a face."),
+    key("faces.second_opinion", Kind::Switch(false),
+        "Whether a second, independent detector has to see a face too before it is called unknown or taught. It sorts out \
+         two of three drawn faces (posters, prints on shirts), takes as long as a look again, and may miss turned faces."),
     key("faces.unknown_grace", number(7.0, 0.0, 60.0, "seconds"),
         "How long a face is given to be recognised before it is called unknown."),
     key("faces.known_quiet", number(3600.0, 0.0, 86_400.0, "seconds"),

@@ -221,6 +221,8 @@ pub struct Faces {
     pub interval: Duration,
     /// Look without motion too.
     pub always: bool,
+    /// A second detector has to see a face too before it is called unknown or taught.
+    pub second_opinion: bool,
     /// How long a face must stay unrecognised before it is called unknown, 0 to 60 s.
     pub unknown_grace: Duration,
     /// Which events are for nobody's telephone.

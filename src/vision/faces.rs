@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::enrol::Eyes;
-use super::model::{BadModel, Detector, Error, Picture, Recogniser, Seeta, YuNet};
-use crate::logic::faces::quality::Flaw;
+use super::model::{BadModel, Detector, Error, Picture, Recogniser, SecondOpinion, Seeta, YuNet};
+use crate::logic::faces::quality::{CLEAR_NORM, Flaw};
 use crate::logic::faces::tracker::{Answer, Ask, Present, Scene, Settings};
+use crate::logic::faces::verdict::UNKNOWN;
 use crate::logic::faces::{Decision, Face, Gallery, Ground, PixelRect, Tracker};
 
 /// Longest side of YuNet's input for cameras, in pixels: finds faces of 64 pixels in a 1280 pixel picture practically always.
@@ -55,6 +56,7 @@ pub struct Models {
     detector: Box<dyn Detector>,
     photo_detector: YuNet,
     recogniser: Recogniser,
+    second: Option<SecondOpinion>,
     detect: Durations,
     embed: Durations,
     n_failures: u64,
@@ -74,15 +76,34 @@ impl Models {
             detector,
             photo_detector: YuNet::load(PHOTO_SIDE)?,
             recogniser: Recogniser::load()?,
+            second: None,
             detect: Durations::default(),
             embed: Durations::default(),
             n_failures: 0,
         })
     }
 
+    /// The same models with a second detector, which has to see a face too before it is called unknown or taught.
+    ///
+    /// # Errors
+    /// Only when the program was built with a damaged file.
+    pub fn with_second_opinion(self) -> Result<Models, BadModel> {
+        Ok(Models { second: Some(SecondOpinion::load()?), ..self })
+    }
+
+    /// Asks for the second opinion where it matters: on a clear face that is like nobody.
+    fn doubt(&self, picture: &Picture<'_>, ask: &Ask, answer: &mut Answer, gallery: &Gallery) {
+        let Some(second) = &self.second else { return };
+        if answer.embedding.norm >= CLEAR_NORM && gallery.find(&answer.embedding).score() < UNKNOWN {
+            // A cascade that fails has no opinion.
+            answer.is_confirmed = second.confirms(picture, &ask.face).unwrap_or(true);
+        }
+    }
+
     /// The models that look at photographs.
     pub fn eyes(&mut self) -> Eyes<'_> {
-        Eyes { detector: &mut self.photo_detector, recogniser: &mut self.recogniser }
+        let second = self.second.as_ref();
+        Eyes { detector: &mut self.photo_detector, recogniser: &mut self.recogniser, second }
     }
 
     /// How long looking for faces in a frame takes.
@@ -238,7 +259,8 @@ impl FaceLoop {
         report.refused = observed.refused;
         for ask in &observed.asks {
             match models.embed(&picture, ask) {
-                Ok(answer) => {
+                Ok(mut answer) => {
+                    models.doubt(&picture, ask, &mut answer, &self.gallery);
                     report.best_of.extend(self.tracker.looked(&scene, ask, &answer, &self.gallery, now))
                 }
                 Err(error) => {

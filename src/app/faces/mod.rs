@@ -93,8 +93,11 @@ pub(super) fn start(
         Detector::Rustface => Finder::Rustface,
     };
     let (side, stop) = (config.faces.detect_width as usize, stop.clone());
+    let second_opinion = config.faces.second_opinion;
     crew.spawn("faces", move || {
-        let models = Models::load(finder, side).expect("the models were built in and tested");
+        let models = Models::load(finder, side);
+        let models = if second_opinion { models.and_then(Models::with_second_opinion) } else { models };
+        let models = models.expect("the models were built in and tested");
         room.run(models, &stop);
     });
     orders

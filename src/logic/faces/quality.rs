@@ -41,6 +41,8 @@ pub enum Flaw {
     NoFace,
     /// Too blurred to tell who it is not.
     Blurred,
+    /// A second detector sees no face there.
+    NotConfirmed,
     /// It is where faces do not count: in a mask, or outside of all regions.
     Masked,
     /// It hangs where a face was while nothing moved: a picture on a wall.
@@ -57,6 +59,7 @@ impl Flaw {
             Flaw::Turned => "turned",
             Flaw::NoFace => "no_face",
             Flaw::Blurred => "blurred",
+            Flaw::NotConfirmed => "not_confirmed",
             Flaw::Masked => "masked",
             Flaw::Still => "still",
         }

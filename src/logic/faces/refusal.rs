@@ -28,6 +28,8 @@ pub enum Refusal {
         /// Length of the embedding.
         norm: f32,
     },
+    /// A second detector sees no face there.
+    NotConfirmed,
     /// The same look is there already.
     Copy {
         /// The photograph that shows it.
@@ -58,6 +60,7 @@ impl Refusal {
             Refusal::SeveralFaces(_) => "several_faces",
             Refusal::TooSmall { .. } => "too_small",
             Refusal::Blurred { .. } => "blurred",
+            Refusal::NotConfirmed => "not_confirmed",
             Refusal::Copy { .. } => "copy",
             Refusal::LooksLike { .. } => "looks_like",
             Refusal::Unlike { .. } => "unlike",
@@ -84,6 +87,11 @@ impl Refusal {
                 "The face is too blurred or covered (its embedding has length {norm:.1}, and {CLEAR_NORM:.0} is needed); take a \
                  sharper photo in good light."
             ),
+            Refusal::NotConfirmed => {
+                "The second opinion sees no face there; take a photo from the front, or switch \
+                                      faces.second_opinion off."
+                    .into()
+            }
             Refusal::Copy { of } => {
                 format!(
                     "The photo is almost the same as {of} and adds nothing; another angle or light would."

@@ -96,6 +96,8 @@ pub struct Answer {
     pub sharpness: f32,
     /// Detail across the face in units of that up and down: about 0.7, and less when it moved along the row.
     pub detail_across: f32,
+    /// False when a second detector was asked and saw no face.
+    pub is_confirmed: bool,
 }
 
 /// Who is in view.
@@ -298,7 +300,11 @@ impl Tracker {
         gallery: &Gallery,
         now: Instant,
     ) -> Option<u64> {
-        let grade = self.settings.limits.grade_with(&ask.face, answer.embedding.norm, answer.detail_across);
+        let grade =
+            match self.settings.limits.grade_with(&ask.face, answer.embedding.norm, answer.detail_across) {
+                Grade::Clear if !answer.is_confirmed => Grade::Fair(Flaw::NotConfirmed),
+                grade => grade, // nothing else needs a second opinion
+            };
         self.track_mut(ask.track)?.tried(&ask.face, now);
         if let Grade::Useless(flaw) = grade {
             self.track_mut(ask.track)?.last_flaw = Some(flaw);

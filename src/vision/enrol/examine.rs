@@ -10,8 +10,8 @@ use crate::jpeg;
 use crate::logic::faces::quality::{MIN_NORM, MIN_SCORE};
 use crate::logic::faces::{Embedding, Face, PixelRect, Refusal};
 use crate::logic::picture::Rect;
-use crate::vision::model::{Detector, Picture, Recogniser};
-use crate::vision::photo::{self, Photo};
+use crate::vision::model::{Detector, Picture, Recogniser, SecondOpinion};
+use crate::vision::photo;
 
 /// A photograph is shrunk to this many pixels on its longer side.
 pub(in crate::vision) const PHOTO_SIDE: usize = 1280;
@@ -26,6 +26,8 @@ pub struct Eyes<'a> {
     pub detector: &'a mut dyn Detector,
     /// Makes embeddings.
     pub recogniser: &'a mut Recogniser,
+    /// Has to see a face too before it is taught, if there is one.
+    pub second: Option<&'a SecondOpinion>,
 }
 
 /// A face on a photograph.
@@ -56,19 +58,18 @@ impl Eyes<'_> {
     /// The one face on a photograph in a file.
     pub(super) fn file(&mut self, path: &Path) -> Result<Seen, Refusal> {
         let photo = photo::open(path, PHOTO_SIDE).map_err(unreadable)?;
-        self.one_face(&photo)
-    }
-
-    /// The one face on a photograph in memory.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<Seen, Refusal> {
-        let photo = photo::read(bytes, PHOTO_SIDE).map_err(unreadable)?;
-        self.one_face(&photo)
-    }
-
-    fn one_face(&mut self, photo: &Photo) -> Result<Seen, Refusal> {
         let picture = photo.picture();
         let face = only_face(&self.faces(&picture)?)?;
         self.look(&picture, &face)
+    }
+
+    /// The one face on a photograph in memory, for teaching.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<Seen, Refusal> {
+        let photo = photo::read(bytes, PHOTO_SIDE).map_err(unreadable)?;
+        let picture = photo.picture();
+        let face = only_face(&self.faces(&picture)?)?;
+        let doubts = |second: &SecondOpinion| !second.confirms(&picture, &face).unwrap_or(true);
+        if self.second.is_some_and(doubts) { Err(Refusal::NotConfirmed) } else { self.look(&picture, &face) }
     }
 
     /// Every face that counts, best score first.

@@ -35,7 +35,10 @@ impl House {
     }
 
     pub(super) fn eyes(&mut self) -> (&mut Enroller, Eyes<'_>) {
-        (&mut self.enroller, Eyes { detector: &mut self.yunet, recogniser: &mut self.recogniser })
+        (
+            &mut self.enroller,
+            Eyes { detector: &mut self.yunet, recogniser: &mut self.recogniser, second: None },
+        )
     }
 
     /// Polls until every photograph was looked at.
@@ -243,7 +246,10 @@ fn ten_thousand_photos_hold_nobody_up() {
         |words: &str| household.refusals.iter().filter(|refusal| refusal.sentence.contains(words)).count();
     assert_eq!((told("more than 200 people"), told("more than 50 photos")), (1, 200));
     let all = started.elapsed();
-    assert!(longest < Duration::from_secs(10), "faces waited {longest:?} in one of {turns} turns, {all:?} in all");
+    assert!(
+        longest < Duration::from_secs(10),
+        "faces waited {longest:?} in one of {turns} turns, {all:?} in all"
+    );
     house.restart();
     let began = Instant::now();
     assert_eq!(house.poll().unwrap().gallery.people().count(), 200);

@@ -91,7 +91,8 @@ fn a_new_person_is_enrolled_and_recognised_and_kept_private() {
         house.enrol("juergen_gross", &format!("known/obama/{i}.jpg")).unwrap();
     }
     assert_eq!(house.files("Jürgen Groß").len(), 4);
-    let mode = |path: &str| fs::metadata(house.root.path().join(path)).unwrap().permissions().mode() & 0o777;
+    let root = house.root.path().to_owned();
+    let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o777;
     let photo = format!("Jürgen Groß/{}", house.files("Jürgen Groß")[0]);
     assert_eq!((mode("Jürgen Groß"), mode(&photo), mode("embeddings.json")), (0o700, 0o600, 0o600));
     // What a person copied there is made private too, in a folder that is ours.

@@ -216,7 +216,12 @@ mod tests {
         let face = Face { rect, score: 0.9, points };
         let embedding = Embedding::from_raw(&raw).unwrap();
         let grade = Limits::default().grade_with(&face, embedding.norm, 0.7);
-        let answer = Some(Answer { embedding: embedding.clone(), sharpness: 0.8, detail_across: 0.7 });
+        let answer = Some(Answer {
+            embedding: embedding.clone(),
+            sharpness: 0.8,
+            detail_across: 0.7,
+            is_confirmed: true,
+        });
         let seen = Seen { face, answer, grade, embed_ms: 0.0 };
         let (path, file) = (file.into(), file.into());
         Shot { path, file, size: [640, 480], faces: vec![seen], detect_ms: 0.0, enrols: Some(embedding) }

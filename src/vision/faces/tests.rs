@@ -224,3 +224,18 @@ fn only_the_moving_part_is_searched() {
     assert!(corner.x + corner.width <= 1280.0 && corner.y + corner.height <= 720.0);
     assert_eq!(faces.region(&picture, &motion(5000.0, 0.0, 10.0, 10.0)), None);
 }
+
+#[test]
+fn with_a_second_opinion_strangers_are_still_unknown_and_the_enrolled_still_named() {
+    for (photo, wanted) in [
+        ("single/hopper.jpg", (Kind::Unknown, Rule::BelowLower)),
+        ("known/obama/2.jpg", (Kind::Known, Rule::MarginOk)),
+    ] {
+        let mut porch = Porch::new(Finder::YuNet, &[("Barack", &["known/obama/1.jpg"])]);
+        porch.models = Models::load(Finder::YuNet, CAMERA_SIDE).unwrap().with_second_opinion().unwrap();
+        porch.walk(&self::photo(photo), 260, 400);
+        porch.wait();
+        let told: Vec<_> = porch.decisions.iter().map(|decision| (decision.kind, decision.rule)).collect();
+        assert_eq!(told[0], wanted, "{photo}: {told:?}");
+    }
+}

@@ -3,7 +3,8 @@
 //! The cascade finds little by itself (see `seeta`), but what it takes for a face is independent of what YuNet does: it was trained on
 //! other pictures, sees no colour, and gives each face more than enough pixels, because the cut is levelled and scaled.
 //!
-//! It is asked by the evaluation only: `docs/evaluation.md` has the figures, and why the face loop does without it.
+//! It is asked where somebody wants it (`faces.second_opinion`): before a face is called unknown or taught. `docs/evaluation.md` has the
+//! figures, and why it is off by default.
 //!
 //! Not here: those measurements (see `vision::eval`).
 

@@ -64,7 +64,7 @@ impl Recogniser {
             .try_into()
             .map_err(|_| Error::Runtime("the recogniser's answer has an odd size".into()))?;
         let embedding = Embedding::from_raw(&self.last.apply(features)).ok_or(Error::NoShape)?;
-        Ok(Answer { embedding, sharpness, detail_across })
+        Ok(Answer { embedding, sharpness, detail_across, is_confirmed: true })
     }
 }
 

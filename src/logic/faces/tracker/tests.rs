@@ -53,7 +53,7 @@ impl Actor {
         (raw[0], raw[1]) = (self.alice, self.bob);
         raw[self.axis] = (1.0 - self.alice * self.alice - self.bob * self.bob).sqrt();
         let embedding = Embedding { norm: self.norm, ..Embedding::from_raw(&raw).unwrap() };
-        Answer { embedding, sharpness: 0.7, detail_across: 0.7 }
+        Answer { embedding, sharpness: 0.7, detail_across: 0.7, is_confirmed: true }
     }
 }
 

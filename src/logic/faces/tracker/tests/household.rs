@@ -159,6 +159,7 @@ impl World {
                 embedding: Embedding { vector, norm: 12.0 },
                 sharpness: 0.7,
                 detail_across: 0.7,
+                is_confirmed: true,
             };
         }
         // A poor look is like nobody much, its embedding is short, and it may miss the limit of a face.
@@ -166,7 +167,7 @@ impl World {
         let norm = if poor { dice.between(5.0, 10.5) } else { dice.between(10.0, 14.0) };
         let vector = like(&walker.direction, clarity.clamp(0.0, 0.95), dice);
         let detail_across = if poor { dice.between(0.1, 0.6) } else { dice.between(0.5, 0.9) };
-        Answer { embedding: Embedding { vector, norm }, sharpness: 0.7, detail_across }
+        Answer { embedding: Embedding { vector, norm }, sharpness: 0.7, detail_across, is_confirmed: true }
     }
 
     /// Plays a passage of these people on a tracker of its own; who was told, with the number of the household's member.
