@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::faces::Order;
+use super::faces::{Lesson, Order, Ways};
 use crate::hub::Hub;
 use crate::inbox::{Reply, Request};
 use crate::logic::appliance::{Appliance, settings_to_json};
@@ -37,7 +37,7 @@ pub(super) struct Executor {
     hubs: BTreeMap<String, Arc<Hub>>,
     outbox: Arc<Outbox>,
     published: watch::Sender<Arc<State>>,
-    pub(super) faces: Option<Sender<Order>>,
+    pub(super) faces: Option<Ways>,
     pub(super) saves: Option<Sender<Stored>>,
 }
 
@@ -108,9 +108,12 @@ impl Executor {
     }
 
     fn teach(&self, job: Job, reply: Option<Reply>) {
-        if let Some(faces) = &self.faces {
-            // An order to a thread that has ended is dropped, and its reply with it: the asker's patience ends it.
-            let _ = faces.send(Order::Teach(job, reply));
+        let Some(faces) = &self.faces else { return };
+        match faces.lessons.try_send(Lesson { job, reply }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(lesson) | TrySendError::Disconnected(lesson)) => {
+                lesson.reply.into_iter().for_each(|reply| reply(Err(Problem::Busy)));
+            }
         }
     }
 
@@ -147,7 +150,7 @@ impl Executor {
             }
             Effect::Faces(id, order) => {
                 if let Some(faces) = &self.faces {
-                    let _ = faces.send(Order::Camera(id, order));
+                    let _ = faces.orders.send(Order { camera: id, order });
                 }
             }
             // Went out with the state.

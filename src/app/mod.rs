@@ -271,8 +271,7 @@ impl Workshop {
         let mut executor = Executor::new(hubs.clone(), Arc::clone(&outbox), published);
         let (saves, saved) = mpsc::channel();
         executor.saves = Some(saves);
-        let face_orders = faces::start(&mut crew, config, &setups, &hubs, &inbox, identity, &cameras);
-        executor.faces = Some(face_orders);
+        executor.faces = Some(faces::start(&mut crew, config, &setups, &hubs, &inbox, identity, &cameras));
         for (number, setup) in setups.into_iter().enumerate() {
             start_camera(&mut crew, &mut executor, number, setup, &hubs, &inbox, &cameras);
         }

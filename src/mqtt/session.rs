@@ -35,6 +35,9 @@ const DOCUMENTS_QUIET: Duration = Duration::from_millis(300);
 const DOCUMENT_PAUSE: Duration = Duration::from_secs(2);
 /// Presence expires after 90 s in Home Assistant; three repetitions in that time.
 const PRESENCE_EVERY: Duration = Duration::from_secs(30);
+/// Home Assistant subscribes to an entity's topics some time after it has read of it, and what is not retained has passed by then: it is
+/// said again after so long, and once more for a slow machine.
+const SAY_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 const HEALTH_EVERY: Duration = Duration::from_secs(60);
 const DETAILS_EVERY: Duration = Duration::from_secs(1);
 /// Home Assistant needs a moment after its birth message until its subscriptions stand: this long, and up to this much more.
@@ -55,6 +58,8 @@ pub(super) struct Session<'a> {
     /// Documents of ours that the broker holds.
     held: BTreeMap<String, Value>,
     documents: Documents,
+    /// When what is not retained has to be said again.
+    say_again: Vec<Instant>,
     health_due: Instant,
     birth_due: Option<Instant>,
     pictures: Pictures,
@@ -95,6 +100,7 @@ impl<'a> Session<'a> {
             said,
             held,
             documents,
+            say_again: Vec::new(),
             health_due: now,
             birth_due: None,
             pictures,
@@ -165,6 +171,11 @@ impl<'a> Session<'a> {
     }
 
     async fn tick(&mut self, now: Instant) {
+        let n_due = self.say_again.len();
+        self.say_again.retain(|due| *due > now);
+        if self.say_again.len() < n_due {
+            self.forget_unretained();
+        }
         self.publish_states(now).await;
         self.publish_documents(now).await;
         // The first figures come a moment after the start; zeros would be believed for a minute.
@@ -234,6 +245,15 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Makes everything speak again that the broker does not keep.
+    fn forget_unretained(&mut self) {
+        let state = Arc::clone(&self.parts.state.borrow());
+        let messages = publication::messages(&state, &self.parts.topics).into_iter();
+        for message in messages.filter(|message| !message.sort.is_retained()) {
+            self.said.remove(&message.topic);
+        }
+    }
+
     /// Makes the state topic of an entity speak again: somebody believes a value that was refused.
     pub(super) fn forget_said(&mut self, camera: &str, key: &str) {
         self.said.remove(&self.parts.topics.entity(camera, key));
@@ -296,7 +316,10 @@ impl<'a> Session<'a> {
         let text = body.as_ref().map(Value::to_string).unwrap_or_default();
         self.retain(self.parts.topics.document(object), &text).await;
         match body {
-            Some(body) => drop(self.held.insert(object.into(), body)),
+            Some(body) => {
+                self.say_again.extend(SAY_AGAIN.map(|pause| now + pause));
+                self.held.insert(object.into(), body);
+            }
             None => drop(self.held.remove(object)),
         }
         if let Documents::Ready { next_at } = &mut self.documents {

@@ -7,7 +7,7 @@ mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -35,15 +35,28 @@ use watch::Watch;
 const ENROL_EVERY: Duration = Duration::from_secs(2);
 /// Listing the folder takes at most one part in so many of the thread's time.
 const POLL_SHARE: u32 = 20;
+/// Lessons that may wait.
+const MAX_LESSONS: usize = 16;
 /// Longest wait without a look at the stop signal.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// What the thread is told.
-pub(super) enum Order {
-    /// An order to one camera's face loop.
-    Camera(String, FacesOrder),
-    /// Something that people teach, or ask about faces; whoever waits hears of the outcome.
-    Teach(Job, Option<Reply>),
+/// An order to one camera's face loop.
+pub(super) struct Order {
+    pub(super) camera: String,
+    pub(super) order: FacesOrder,
+}
+
+/// Something that people teach, or ask about faces; whoever waits hears of the outcome.
+pub(super) struct Lesson {
+    pub(super) job: Job,
+    pub(super) reply: Option<Reply>,
+}
+
+/// The ways to the thread.
+pub(super) struct Ways {
+    pub(super) orders: Sender<Order>,
+    /// Bounded: each lesson may hold a picture of many megabytes.
+    pub(super) lessons: SyncSender<Lesson>,
 }
 
 /// Starts the thread; the sender gives it orders.
@@ -55,8 +68,9 @@ pub(super) fn start(
     inbox: &Inbox,
     identity: IdentityFile,
     stop: &Shutdown,
-) -> Sender<Order> {
+) -> Ways {
     let (orders, received) = channel();
+    let (lessons, taught) = sync_channel(MAX_LESSONS);
     let gallery = Arc::new(Gallery::new(Vec::new()));
     let watches = setups.iter().map(|setup| {
         let settings = Settings {
@@ -79,6 +93,7 @@ pub(super) fn start(
     let room = Room {
         watches: watches.collect(),
         orders: received,
+        lessons: taught,
         inbox: inbox.clone(),
         identity,
         enroller: Enroller::new(config.faces.folder.clone(), owner),
@@ -100,13 +115,14 @@ pub(super) fn start(
         let models = models.expect("the models were built in and tested");
         room.run(models, &stop);
     });
-    orders
+    Ways { orders, lessons }
 }
 
 /// Everything the thread works with.
 struct Room {
     watches: BTreeMap<String, Watch>,
     orders: Receiver<Order>,
+    lessons: Receiver<Lesson>,
     inbox: Inbox,
     identity: IdentityFile,
     enroller: Enroller,
@@ -140,12 +156,16 @@ impl Room {
             let next = self.watches.values().filter_map(|watch| watch.next_look(self.always)).min();
             let patience = next.map_or(PATIENCE, |at| at.saturating_duration_since(Instant::now()));
             match self.orders.recv_timeout(patience.clamp(Duration::from_millis(5), PATIENCE)) {
-                Ok(order) => self.obey(order, &mut models),
+                Ok(order) => self.obey(order),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             while let Ok(order) = self.orders.try_recv() {
-                self.obey(order, &mut models);
+                self.obey(order);
+            }
+            // One a turn: faces in front of the cameras do not wait for a pile of photographs.
+            if let Ok(lesson) = self.lessons.try_recv() {
+                self.teach(lesson, &mut models);
             }
         }
     }
@@ -192,19 +212,14 @@ impl Room {
         self.inbox.tell(Input::People { people, self_test });
     }
 
-    fn obey(&mut self, order: Order, models: &mut Models) {
-        match order {
-            Order::Teach(job, reply) => self.teach(job, reply, models),
-            Order::Camera(camera, order) => {
-                if let Some(watch) = self.watches.get_mut(&camera) {
-                    watch.obey(order);
-                }
-            }
+    fn obey(&mut self, Order { camera, order }: Order) {
+        if let Some(watch) = self.watches.get_mut(&camera) {
+            watch.obey(order);
         }
     }
 
     /// Carries out what people teach: first everybody else hears of it, then whoever asked.
-    fn teach(&mut self, job: Job, reply: Option<Reply>, models: &mut Models) {
+    fn teach(&mut self, Lesson { job, reply }: Lesson, models: &mut Models) {
         let outcome = self.enroller.teach(job, &mut models.eyes()).map(|taught| {
             if let Some(household) = taught.household {
                 self.welcome(household);

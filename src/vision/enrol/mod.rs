@@ -98,6 +98,8 @@ pub struct Enroller {
     gallery: Arc<Gallery>,
     self_test: Arc<SelfTest>,
     first: bool,
+    /// The folder has changed and nobody was told.
+    is_untold: bool,
     told_at: Option<Instant>,
     /// The number of the next group of faces.
     next_group: u32,
@@ -120,6 +122,7 @@ impl Enroller {
             gallery: Arc::default(),
             self_test: Arc::default(),
             first: true,
+            is_untold: false,
             told_at: None,
             next_group: 1,
             warning,
@@ -136,7 +139,8 @@ impl Enroller {
         } else {
             folder
         };
-        if !self.first && folder == self.folder && self.n_left() == 0 {
+        let is_known = folder == self.folder && !self.is_untold;
+        if !self.first && is_known && self.n_left() == 0 {
             return None;
         }
         if std::mem::take(&mut self.first) {
@@ -206,7 +210,7 @@ impl Enroller {
     }
 
     fn household(&mut self) -> Household {
-        self.told_at = Some(Instant::now());
+        (self.told_at, self.is_untold) = (Some(Instant::now()), false);
         let mut household = household::household(&self.folder, &self.photos);
         household.n_left = self.n_left();
         (self.gallery, self.self_test) = (Arc::clone(&household.gallery), Arc::clone(&household.self_test));

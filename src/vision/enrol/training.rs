@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::examine::{LookOfFace, Seen, cut_out};
-use super::folder::{IGNORED, MAX_PHOTOS, REJECTED, Role, UNKNOWN};
+use super::folder::{Folder, IGNORED, MAX_PHOTOS, REJECTED, Role, UNKNOWN};
 use super::household::fit;
 use super::memory::{Examined, checksum};
 use super::{Enroller, Eyes, Household};
@@ -54,6 +54,7 @@ impl Enroller {
     /// # Errors
     /// When it cannot be done; nothing has changed then.
     pub fn teach(&mut self, job: Job, eyes: &mut Eyes<'_>) -> Result<Taught, Problem> {
+        self.look_up(eyes);
         match job {
             Job::List { last_seen } => Ok(Taught::told(self.list(&last_seen))),
             Job::Enrol { name, shot, force } => self.enrol(&name, &shot, force, eyes),
@@ -63,6 +64,18 @@ impl Enroller {
             Job::Forget(whom) => self.forget(whom, eyes),
             Job::Test(None) => Ok(Taught::told(self.self_test())),
             Job::Test(Some(shot)) => self.test(&shot, eyes).map(Taught::told),
+        }
+    }
+
+    /// Sees what was changed in the folder since the last poll, so that nobody is taken for new who is there.
+    fn look_up(&mut self, eyes: &mut Eyes<'_>) {
+        if self.told_at.is_none() {
+            self.is_untold = self.poll(eyes).is_some();
+        }
+        let folder = Folder::read(&self.root);
+        if !folder.is_unreadable && folder != self.folder {
+            self.folder = folder;
+            self.is_untold = true;
         }
     }
 

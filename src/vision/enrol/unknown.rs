@@ -128,7 +128,10 @@ impl Enroller {
         let _ = std::fs::remove_dir_all(&leaving);
         std::fs::rename(self.root.join(relative), &leaving)?;
         self.folder.photos.retain(|photo| !photo.path.starts_with(relative));
-        std::fs::remove_dir_all(&leaving)
+        if let Err(error) = std::fs::remove_dir_all(&leaving) {
+            tracing::warn!("{} is tried again at the next start: {error}", leaving.display());
+        }
+        Ok(())
     }
 
     /// The household after a change of files that we made ourselves: these are looked at, others may wait for the next poll.
