@@ -57,6 +57,10 @@ fn every_route_but_health_needs_a_credential() {
         ("GET", "/api/cameras/porch/entities/person/unknown", 200, "application/json"),
         ("PUT", "/api/cameras/porch/entities/fps", 400, "application/json"),
         ("POST", "/api/cameras/porch/snapshot", 202, "application/json"),
+        ("GET", "/api/why?camera=porch", 200, "application/json"),
+        ("GET", "/api/faces/self_test.svg", 200, "image/svg+xml"),
+        ("POST", "/api/faces/enrol", 400, "application/json"),
+        ("POST", "/api/faces/forget", 400, "application/json"),
     ] {
         let with = send(&rig, method, target, &bearer(), "");
         assert_eq!((with.status, with.header("content-type")), (status, Some(kind)), "{method} {target}");

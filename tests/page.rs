@@ -216,6 +216,7 @@ fn happenings(rig: &Rig, picture: &Bytes) {
         Input::People {
             people: [("anna".into(), Person { name: "Anna".into(), uuid: "1".into() })].into(),
             self_test: Arc::default(),
+            is_complete: true,
         },
         motion(MotionChange::Started, 9, Some(picture.clone())),
         face("known", Some(("anna", "Anna")), 6),

@@ -117,8 +117,13 @@ impl Appliance {
             Input::Snapshot { camera, id, captured_at, jpeg } => {
                 self.snapshot(now, &camera, id, captured_at, jpeg)
             }
-            Input::People { people, self_test } => {
+            Input::People { people, self_test, is_complete: true } => {
                 self.people(people, self_test);
+                Vec::new()
+            }
+            // Half a household would take away the entities of the other half.
+            Input::People { people, .. } => {
+                self.state.people.extend(people);
                 Vec::new()
             }
             Input::Training(training) => self.training(training)?,

@@ -82,6 +82,8 @@ pub enum Input {
         people: BTreeMap<String, Person>,
         /// How well they can be told apart.
         self_test: Arc<SelfTest>,
+        /// False while photographs are still being looked at: nobody is gone for that.
+        is_complete: bool,
     },
     /// Somebody teaches the appliance faces, or asks about them.
     Training(Training),

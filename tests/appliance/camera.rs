@@ -95,7 +95,7 @@ fn a_lost_camera_is_told_and_comes_back(observer: &Observer, clip: &Path, eye: &
     let more: Vec<String> = observer
         .since(after)
         .iter()
-        .filter(|m| match m.topic.contains("/image/") {
+        .filter(|m| match m.topic.contains("/porch/image/") {
             true => !eye.is_drawn(&m.payload),
             false => m.topic.contains("/event/") && m.json()["event_type"] != "end" || m.text() == "ON",
         })
@@ -141,8 +141,12 @@ fn privacy_shows_nothing(home: &Home, door: &Door, observer: &Observer, eye: &Ey
     assert_eq!(home.get(&event).0, 200);
     let (status, still) = home.get("/api/cameras/porch/snapshot.jpg");
     assert!(status == 200 && !eye.is_drawn(&still));
-    let shown: Vec<Vec<u8>> =
-        observer.all().iter().filter(|m| m.topic.contains("/image/")).map(|m| m.payload.clone()).collect();
+    let shown: Vec<Vec<u8>> = observer
+        .all()
+        .iter()
+        .filter(|m| m.topic.contains("/porch/image/"))
+        .map(|m| m.payload.clone())
+        .collect();
     assert!(shown.iter().any(|picture| !eye.is_drawn(picture)));
 
     let mark = observer.mark();
@@ -171,7 +175,7 @@ fn privacy_shows_nothing(home: &Home, door: &Door, observer: &Observer, eye: &Ey
     for message in observer.since(on) {
         assert!(!message.topic.contains("/event/"), "an event in private: {message}");
         assert!(
-            !message.topic.contains("/image/") || eye.is_drawn(&message.payload),
+            !message.topic.contains("/porch/image/") || eye.is_drawn(&message.payload),
             "a picture in private: {message}"
         );
         assert!(!message.topic.contains("/person/") || message.text() == "OFF", "{message}");

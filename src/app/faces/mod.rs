@@ -146,8 +146,8 @@ impl Room {
                     self.welcome(household);
                 }
                 // A folder of thousands of files takes a while to list; it must not take all the time there is.
-                let rest = if self.enroller.is_busy() { Duration::ZERO } else { ENROL_EVERY };
-                poll_due = Instant::now() + rest.max(began.elapsed() * POLL_SHARE);
+                let rest = ENROL_EVERY.max(began.elapsed() * POLL_SHARE);
+                poll_due = Instant::now() + if self.enroller.is_busy() { Duration::ZERO } else { rest };
             }
             let ids: Vec<String> = self.watches.keys().cloned().collect();
             for id in ids {
@@ -199,17 +199,17 @@ impl Room {
         if household.n_left > 0 {
             tracing::info!("photos: {} looked at, {} left", self_test.n_photos(), household.n_left);
         }
-        // Half a household would take away the entities of the other half.
-        if household.n_left > 0 || household.is_unreadable {
+        if household.is_unreadable {
             return;
         }
+        let is_complete = household.n_left == 0;
         let names: Vec<&str> = people.values().map(|person| person.name.as_str()).collect();
         let names = if names.is_empty() { "nobody".into() } else { names.join(", ") };
-        if names != self.enrolled {
+        if is_complete && names != self.enrolled {
             tracing::info!("people enrolled: {names}; self-test: {}", self_test.standing().word());
             self.enrolled = names;
         }
-        self.inbox.tell(Input::People { people, self_test });
+        self.inbox.tell(Input::People { people, self_test, is_complete });
     }
 
     fn obey(&mut self, Order { camera, order }: Order) {

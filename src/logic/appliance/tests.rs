@@ -24,7 +24,7 @@ impl Stage {
     }
 
     fn people(&mut self, people: BTreeMap<String, Person>) {
-        self.does(Input::People { people, self_test: Arc::default() });
+        self.does(Input::People { people, self_test: Arc::default(), is_complete: true });
     }
 
     fn later(&mut self, seconds: f64) {

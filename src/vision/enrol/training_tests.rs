@@ -95,13 +95,13 @@ fn a_new_person_is_enrolled_and_recognised_and_kept_private() {
     let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o777;
     let photo = format!("Jürgen Groß/{}", house.files("Jürgen Groß")[0]);
     assert_eq!((mode("Jürgen Groß"), mode(&photo), mode("embeddings.json")), (0o700, 0o600, 0o600));
+    let list = house.list();
+    assert_eq!((&list["people"][0]["photos"], &list["self_test"]), (&4.into(), &"good".into()));
     // What a person copied there is made private too, in a folder that is ours.
     house.copy("single/biden.jpg", "Joe/1.jpg");
     house.poll();
     assert_eq!((mode("Joe"), mode("Joe/1.jpg"), mode("")), (0o700, 0o600, 0o700));
     assert!(house.poll().is_none(), "what we wrote ourselves is no news");
-    let list = house.list();
-    assert_eq!((&list["people"][0]["photos"], &list["self_test"]), (&4.into(), &"good".into()));
 }
 
 #[test]

@@ -67,6 +67,18 @@ fn states_stay_true_while_people_are_left_in_peace() {
 }
 
 #[test]
+fn a_household_that_is_still_being_read_takes_nobody_away() {
+    let mut stage = Stage::new();
+    let carl = Person { name: "Carl".into(), uuid: "c".into() };
+    let people = BTreeMap::from([("carl".to_owned(), carl)]);
+    let part = Input::People { people: people.clone(), self_test: Arc::default(), is_complete: false };
+    stage.does(part);
+    assert_eq!(stage.appliance.state().people.keys().collect::<Vec<_>>(), ["anna", "ben", "carl"]);
+    stage.people(people);
+    assert_eq!(stage.appliance.state().people.keys().collect::<Vec<_>>(), ["carl"]);
+}
+
+#[test]
 fn an_event_brings_its_face_to_the_lesson() {
     let mut stage = Stage::new();
     let event = stage.decides("unknown", None);
