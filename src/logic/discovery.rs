@@ -339,7 +339,7 @@ pub fn steps(held: Option<&Value>, wanted: &Value) -> Vec<Value> {
     let now = now.unwrap_or(&empty);
     let gone: Map<String, Value> = held
         .iter()
-        .filter(|(id, _)| !now.contains_key(*id))
+        .filter(|(id, component)| !now.contains_key(*id) && !has_said_farewell(component))
         .filter_map(|(id, component)| Some((id.clone(), json!({ "p": component.get("p")? }))))
         .collect();
     if gone.is_empty() {
@@ -350,6 +350,11 @@ pub fn steps(held: Option<&Value>, wanted: &Value) -> Vec<Value> {
         components.extend(gone);
     }
     vec![farewell, wanted.clone()]
+}
+
+/// Whether nothing is left of a component but its platform.
+fn has_said_farewell(component: &Value) -> bool {
+    component.as_object().is_none_or(|fields| fields.len() <= 1)
 }
 
 #[cfg(test)]

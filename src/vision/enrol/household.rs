@@ -55,7 +55,6 @@ pub(super) fn household(folder: &Folder, photos: &BTreeMap<PathBuf, Examined>) -
         let photos =
             choice.counted.iter().map(|i| (good[*i].0.display().to_string(), embeddings[*i].clone()));
         samples.push(Sample { id: id.clone(), photos: photos.collect() });
-        household.n_rejected.insert(id.slug.to_string(), rejected.len());
     }
     for number in folder.groups(Role::Ignored) {
         let seen = usable(folder, photos, &Role::Ignored(number), &mut household.refusals);

@@ -69,8 +69,6 @@ pub struct Household {
     pub gallery: Arc<Gallery>,
     /// How well they can be told apart.
     pub self_test: Arc<SelfTest>,
-    /// Rejected looks of each person, by slug.
-    pub n_rejected: BTreeMap<String, usize>,
     /// Faces that nobody has named yet.
     pub unknown: Vec<Group>,
     /// Faces of which nobody wants to hear.

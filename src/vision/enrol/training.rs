@@ -198,7 +198,7 @@ impl Enroller {
             ));
         }
         let mut data = self.enrolled(&id, Some(&face.seen), warnings, &household);
-        data["rejected"] = json!(household.n_rejected.get(&*id.slug).copied().unwrap_or(0));
+        data["rejected"] = json!(self.folder.of(&Role::Rejected(id.clone())).count());
         let corrected = match shot {
             Shot::Event(event) => Some((event.id.clone(), None)),
             Shot::Image(_) | Shot::Frame(_) => None,
