@@ -238,6 +238,9 @@ impl Appliance {
         let shown: Vec<Effect> =
             self.state.cameras.keys().filter(is_shown).cloned().map(Effect::BlankFace).collect();
         self.state.recent.retain(|event| !names(event));
+        for event in &mut self.state.recent {
+            *event = without(event, slug);
+        }
         self.met.remove(slug);
         shown
     }
@@ -272,6 +275,20 @@ impl Appliance {
             "now": present.collect::<Map<_, _>>(),
         }))
     }
+}
+
+/// The same event without a word about somebody it only compares with.
+fn without(event: &Arc<Event>, slug: &str) -> Arc<Event> {
+    let second = event.detail.get("second").and_then(|second| second.get("person")).and_then(Value::as_str);
+    let rejected = event.detail.get("rejected").and_then(Value::as_str);
+    if second != Some(slug) && rejected != Some(slug) {
+        return Arc::clone(event);
+    }
+    let mut event = Event::clone(event);
+    for key in ["second", "margin", "rejected"] {
+        event.detail.remove(key);
+    }
+    Arc::new(event)
 }
 
 fn person_of(event: &Event) -> Option<&str> {

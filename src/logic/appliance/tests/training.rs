@@ -142,10 +142,16 @@ fn a_wrong_name_is_taken_back() {
 fn the_forgotten_leave_no_event_and_no_picture() {
     let mut stage = Stage::new();
     stage.decides("unknown", None);
+    let record =
+        serde_json::from_value(json!({ "second": { "person": "anna", "score": 0.2 }, "rule": "r" })).unwrap();
+    let news = FaceNews { person: Some(("ben".into(), "Ben".into())), record, ..stage.is_known() };
+    stage.sees(&[], false, vec![news]);
     stage.decides("known", Some("anna"));
     let effects = stage.does(Input::Taught(Changed { forgotten: Some("anna".into()), ..Changed::default() }));
     assert!(matches!(&effects[..], [Effect::BlankFace(camera)] if camera == PORCH));
-    assert_eq!(stage.appliance.state().recent.len(), 1);
+    let recent = &stage.appliance.state().recent;
+    assert_eq!(recent.len(), 2);
+    assert!(recent.iter().all(|event| !Value::Object(event.detail.clone()).to_string().contains("anna")));
     let list = stage.asks(Training::List).unwrap();
     assert!(matches!(&list[..], [Effect::Teach(Job::List { last_seen })] if last_seen.is_empty()));
 }
