@@ -174,7 +174,8 @@ impl<'a> Session<'a> {
         let n_due = self.say_again.len();
         self.say_again.retain(|due| *due > now);
         if self.say_again.len() < n_due {
-            self.forget_unretained();
+            // A picture makes an event of its own in Home Assistant, so it comes only once more.
+            self.forget_unretained(self.say_again.is_empty());
         }
         self.publish_states(now).await;
         self.publish_documents(now).await;
@@ -246,11 +247,18 @@ impl<'a> Session<'a> {
     }
 
     /// Makes everything speak again that the broker does not keep.
-    fn forget_unretained(&mut self) {
+    fn forget_unretained(&mut self, with_pictures: bool) {
         let state = Arc::clone(&self.parts.state.borrow());
         let messages = publication::messages(&state, &self.parts.topics).into_iter();
-        for message in messages.filter(|message| !message.sort.is_retained()) {
-            self.said.remove(&message.topic);
+        for message in messages {
+            let is_due = match message.sort {
+                publication::Sort::Presence => true,
+                publication::Sort::Picture => with_pictures,
+                publication::Sort::State | publication::Sort::Details => false,
+            };
+            if is_due {
+                self.said.remove(&message.topic);
+            }
         }
     }
 

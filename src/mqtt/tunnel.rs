@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -18,7 +18,8 @@ use tokio_rustls::TlsConnector;
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
 /// A broker that acknowledges nothing for this long is gone, although the network did not say so.
 const SILENCE_LIMIT: Duration = Duration::from_secs(20);
-
+/// Bytes that are passed on at once.
+const BUFFER_BYTES: usize = 16 * 1024;
 /// How long the last bytes may be on their way.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
@@ -105,9 +106,33 @@ impl Drop for Tunnel {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn target_stream(mut broker: Box<dyn Stream>, listener: UnixListener) -> std::io::Result<()> {
-    let (mut client, _) = listener.accept().await?;
-    copy_bidirectional(&mut client, &mut broker).await.map(drop)
+/// Passes bytes on in both directions. A client that has gone with its last word said leaves the broker's acknowledgements unread; that
+/// must not keep the last word from reaching the broker, as `tokio::io::copy_bidirectional` would.
+async fn target_stream(broker: Box<dyn Stream>, listener: UnixListener) -> std::io::Result<()> {
+    let (client, _) = listener.accept().await?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_broker, mut to_broker) = tokio::io::split(broker);
+    let up = async {
+        tokio::io::copy(&mut from_client, &mut to_broker).await?;
+        // The broker may have closed first.
+        let _ = to_broker.shutdown().await;
+        std::io::Result::Ok(())
+    };
+    let down = async {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut is_heard = true;
+        loop {
+            let length = from_broker.read(&mut buffer).await?;
+            if length == 0 {
+                break;
+            }
+            is_heard = is_heard && to_client.write_all(&buffer[..length]).await.is_ok();
+        }
+        // The client sees the end of the connection; it may have gone already.
+        let _ = to_client.shutdown().await;
+        std::io::Result::Ok(())
+    };
+    tokio::try_join!(up, down).map(drop)
 }
 
 async fn dial(target: &Target) -> Result<Box<dyn Stream>, Error> {
