@@ -1,5 +1,7 @@
 //! Teaching faces to a running appliance, as its users do: over MQTT, over HTTP and from the command line.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where its own ground is missing")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;

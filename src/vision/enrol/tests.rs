@@ -82,7 +82,7 @@ fn a_new_a_changed_and_a_removed_photo_count_without_a_restart() {
     let update = house.poll().unwrap();
     assert_eq!(names(&update), [("Barack Obama", 1), ("Grace", 1)]);
     assert_eq!((update.refusals.len(), update.notes.len(), update.n_left), (0, 0, 0));
-    assert_eq!(update.gallery.people().nth(0).unwrap().id.slug.as_ref(), "barack_obama");
+    assert_eq!(update.gallery.people().next().unwrap().id.slug.as_ref(), "barack_obama");
     assert!(house.poll().is_none());
 
     house.copy("known/obama/2.jpg", "Barack Obama/2.jpg");

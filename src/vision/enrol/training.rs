@@ -304,20 +304,25 @@ impl Enroller {
         if files.len() < MAX_PHOTOS {
             return Ok(None);
         }
-        let embeddings = self.embeddings(&role);
-        let is_ours = |path: &&&PathBuf| {
+        let is_ours = |path: &&PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             OURS.iter().any(|prefix| name.starts_with(prefix))
         };
-        let spare = choose(&embeddings).redundant.into_iter().filter_map(|i| files.get(i));
-        let spare = spare.filter(is_ours).next().or_else(|| files.iter().find(|path| is_ours(path)));
+        let looked_at = |path: &PathBuf| {
+            let examined = self.photos.get(path)?;
+            Some(&examined.outcome.as_ref().ok()?.embedding)
+        };
+        let (good, embeddings): (Vec<&PathBuf>, Vec<_>) =
+            files.iter().filter_map(|path| Some((*path, looked_at(path)?))).unzip();
+        let mut spare = choose(&embeddings).redundant.into_iter().map(|at| good[at]);
+        let spare = spare.find(is_ours).or_else(|| files.iter().copied().find(is_ours));
         let full = || Problem::BadRequest {
             detail: format!(
                 "{} has {MAX_PHOTOS} photos already; remove some from the folder of faces",
                 person.name
             ),
         };
-        spare.map(|path| Some((*path).clone())).ok_or_else(full)
+        spare.map(|path| Some(path.clone())).ok_or_else(full)
     }
 
     fn likeness(&self, person: &PersonId, seen: &Seen) -> Option<f32> {
