@@ -51,7 +51,7 @@ pub fn svg(test: &SelfTest) -> String {
     }
     let below = ABOVE + n * CELL + 26;
     let lines = [
-        "Diagonal: the person's least typical photo against the others of that person; high is good."
+        "Diagonal: a person's least typical photo against the others of that person; high is good, ? is a single photo."
             .to_owned(),
         format!(
             "Elsewhere: two people; above {ALIKE:.2} (orange) they may be mixed up, a name needs {:.2}.",

@@ -1,6 +1,6 @@
 //! Which names a person can have, and how a word that somebody wrote finds the person.
 //!
-//! Not here: the word in topics ([`super::slug`]).
+//! Not here: the word in topics ([`super::slug()`]).
 
 use super::gallery::PersonId;
 use super::slug;
