@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::entities::{CAMERA, on_off};
 use super::events::{SCHEMA_VERSION, timestamp};
+use super::faces::decision::round;
 use super::state::{CameraState, NodeState, State};
 use super::topics::Topics;
 
@@ -63,15 +64,14 @@ pub fn messages(state: &State, topics: &Topics) -> Vec<Message> {
 /// The word and the figures are kept and name nobody; the table of the household does, and is not.
 fn self_test_messages(state: &State, topics: &Topics) -> [Message; 3] {
     let test = &state.self_test;
-    let round = |likeness: f32| (f64::from(likeness) * 1000.0).round() / 1000.0;
     let details = json!({
         "v": SCHEMA_VERSION,
         "people": test.people.len(),
         "photos": test.n_photos(),
-        "worst_genuine": test.worst_genuine().map(round),
-        "best_impostor": test.best_impostor().map(round),
+        "worst_genuine": test.worst_genuine().map(|likeness| round(likeness, 3)),
+        "best_impostor": test.best_impostor().map(|likeness| round(likeness, 3)),
         "alike_pairs": test.alike.len(),
-        "threshold": round(test.threshold),
+        "threshold": round(test.threshold, 3),
     });
     [
         Message {

@@ -89,6 +89,20 @@ pub struct FaceView {
     pub norm: f32,
 }
 
+impl FaceView {
+    /// How the face looks, in figures for people; where it is does not belong to them.
+    pub fn figures(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("px".to_owned(), json!(round(self.px, 0) as i64)),
+            ("sharpness".to_owned(), json!(round(self.sharpness, 2))),
+            ("yaw".to_owned(), json!(round(self.yaw, 0) as i64)),
+            ("roll".to_owned(), json!(round(self.roll, 0) as i64)),
+            ("score".to_owned(), json!(round(self.score, 2))),
+            ("norm".to_owned(), json!(round(self.norm, 1))),
+        ])
+    }
+}
+
 /// One decision about one track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
@@ -125,23 +139,13 @@ impl Decision {
     pub fn record(&self) -> Map<String, Value> {
         let second =
             self.second.as_ref().map(|s| json!({"person": &*s.person.slug, "score": round(s.score, 3)}));
-        let FaceView { fractions, px, sharpness, yaw, roll, score, norm } = self.face;
         let mut record = Map::new();
         record.insert("score".into(), json!(self.score.map(|v| round(v, 3))));
         record.insert("second".into(), json!(second));
         record.insert("margin".into(), json!(self.margin.map(|v| round(v, 3))));
-        record.insert(
-            "face".into(),
-            json!({
-                "box": fractions.map(|v| round(v, 4)),
-                "px": round(px, 0) as i64,
-                "sharpness": round(sharpness, 2),
-                "yaw": round(yaw, 0) as i64,
-                "roll": round(roll, 0) as i64,
-                "score": round(score, 2),
-                "norm": round(norm, 1),
-            }),
-        );
+        let mut face = self.face.figures();
+        face.insert("box".into(), json!(self.face.fractions.map(|v| round(v, 4))));
+        record.insert("face".into(), Value::Object(face));
         record.insert("rule".into(), json!(self.rule.word()));
         record.insert("frames".into(), json!(self.frames));
         if let Some(person) = &self.rejected {
@@ -155,7 +159,7 @@ impl Decision {
 }
 
 /// Rounds for people: an `f32` printed as `f64` would show digits that mean nothing.
-fn round(value: f32, digits: i32) -> f64 {
+pub fn round(value: f32, digits: i32) -> f64 {
     let factor = 10_f64.powi(digits);
     (f64::from(value) * factor).round() / factor
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::jpeg;
+use crate::logic::faces::decision::FaceView;
 use crate::logic::faces::quality::{MIN_NORM, MIN_SCORE};
 use crate::logic::faces::{Embedding, Face, PixelRect, Refusal};
 use crate::logic::picture::Rect;
@@ -37,7 +38,15 @@ pub(super) struct Seen {
     pub(super) look: LookOfFace,
 }
 
-/// How a face looks, in figures for people.
+impl Seen {
+    /// The same as a decision has it, with no place in a picture.
+    pub(super) fn view(&self) -> FaceView {
+        let LookOfFace { px, score, sharpness, yaw, roll, .. } = self.look;
+        FaceView { fractions: [0.0; 4], px, sharpness, yaw, roll, score, norm: self.embedding.norm }
+    }
+}
+
+/// How a face looks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct LookOfFace {
     /// Pixels of the photograph, shrunk to [`PHOTO_SIDE`].

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::Enroller;
 use super::examine::Eyes;
 use super::folder::Role;
-use super::training::quality;
 use crate::jpeg;
 use crate::logic::events::timestamp;
+use crate::logic::faces::decision::round;
 use crate::logic::faces::gallery::Likeness;
 use crate::logic::faces::quality::{Grade, Limits};
 use crate::logic::faces::training::{EventFace, Shot};
@@ -38,9 +38,9 @@ impl Enroller {
                 "rejected": self.folder.of(&Role::Rejected(person.clone())).count(),
                 "last_seen": last_seen.get(slug).copied().map(timestamp),
                 "self_test": test.map(|test| json!({
-                    "worst_genuine": test.worst_genuine.as_ref().map(|(_, likeness)| round(*likeness)),
+                    "worst_genuine": test.worst_genuine.as_ref().map(|(_, likeness)| round(*likeness, 3)),
                     "best_impostor": test.best_impostor.as_ref().map(|(other, likeness)| {
-                        json!({ "person": &*other.slug, "score": round(*likeness) })
+                        json!({ "person": &*other.slug, "score": round(*likeness, 3) })
                     }),
                 })),
             })
@@ -74,22 +74,22 @@ impl Enroller {
                 "name": &*person.id.name,
                 "photos": person.n_photos,
                 "worst_genuine": person.worst_genuine.as_ref().map(|(file, likeness)| {
-                    json!({ "file": file, "score": round(*likeness) })
+                    json!({ "file": file, "score": round(*likeness, 3) })
                 }),
                 "best_impostor": person.best_impostor.as_ref().map(|(other, likeness)| {
-                    json!({ "person": &*other.slug, "score": round(*likeness) })
+                    json!({ "person": &*other.slug, "score": round(*likeness, 3) })
                 }),
                 "confused": person.confused,
             })
         });
         let alike = test.alike.iter().map(
-            |pair| json!({ "people": [&*pair.one.slug, &*pair.other.slug], "score": round(pair.likeness) }),
+            |pair| json!({ "people": [&*pair.one.slug, &*pair.other.slug], "score": round(pair.likeness, 3) }),
         );
         json!({
             "self_test": test.standing().word(),
-            "worst_genuine": test.worst_genuine().map(round),
-            "best_impostor": test.best_impostor().map(round),
-            "threshold": round(test.threshold),
+            "worst_genuine": test.worst_genuine().map(|value| round(value, 3)),
+            "best_impostor": test.best_impostor().map(|value| round(value, 3)),
+            "threshold": round(test.threshold, 3),
             "photos": test.n_photos(),
             "people": people.collect::<Vec<_>>(),
             "alike": alike.collect::<Vec<_>>(),
@@ -124,7 +124,7 @@ impl Enroller {
     }
 
     fn decision(&self, face: &Face, picture: &Picture<'_>, eyes: &mut Eyes<'_>) -> Value {
-        let place = face.rect.fractions(picture.width(), picture.height()).map(round);
+        let place = face.rect.fractions(picture.width(), picture.height()).map(|value| round(value, 3));
         let seen = match eyes.look(picture, face) {
             Ok(seen) => seen,
             Err(refusal) => return json!({ "box": place, "decision": "none", "rule": refusal.code() }),
@@ -138,25 +138,20 @@ impl Enroller {
             (None, Grade::Useless(flaw)) => ("none", flaw.word()),
             (None, Grade::Clear | Grade::Fair(_) | Grade::Doubtful(_)) => ("none", "no_face"),
         };
-        let likeness =
-            |likeness: &Likeness| json!({ "person": &*likeness.person.slug, "score": round(likeness.score) });
+        let likeness = |likeness: &Likeness| json!({ "person": &*likeness.person.slug, "score": round(likeness.score, 3) });
         json!({
             "box": place,
             "decision": decision,
             "rule": rule,
             "best": found.best.as_ref().map(likeness),
             "second": found.second.as_ref().map(likeness),
-            "margin": found.margin().map(round),
+            "margin": found.margin().map(|value| round(value, 3)),
             "rejected": found.rejected.as_ref().map(|person| person.slug.to_string()),
-            "face": quality(&seen),
+            "face": seen.view().figures(),
         })
     }
 }
 
 fn unreadable() -> Problem {
     Problem::Photo(Refusal::Unreadable("cannot be read".into()))
-}
-
-fn round(value: f32) -> f64 {
-    (f64::from(value) * 1000.0).round() / 1000.0
 }

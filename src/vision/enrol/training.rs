@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::examine::{LookOfFace, Seen, cut_out};
+use super::examine::{Seen, cut_out};
 use super::folder::{Folder, IGNORED, MAX_PHOTOS, REJECTED, Role, UNKNOWN};
 use super::household::fit;
 use super::memory::{Examined, checksum};
@@ -410,7 +410,7 @@ impl Enroller {
             "person": &*person.slug,
             "name": &*person.name,
             "photos": photos,
-            "quality": seen.map(quality),
+            "quality": seen.map(|seen| seen.view().figures()),
             "warnings": warnings.into_iter().chain(alike).collect::<Vec<_>>(),
             "self_test": household.self_test.standing().word(),
         })
@@ -430,23 +430,6 @@ fn new_face(shot: &Shot, eyes: &mut Eyes<'_>) -> Result<NewFace, Problem> {
     let ending = if bytes.starts_with(b"\x89PNG") { "png" } else { "jpg" };
     let file = format!("{prefix}{}.{ending}", &checksum(&bytes)[..16]);
     Ok(NewFace { bytes, seen, file })
-}
-
-/// The figures of a face for people, rounded.
-pub(super) fn quality(seen: &Seen) -> Value {
-    let LookOfFace { px, score, sharpness, yaw, roll, .. } = seen.look;
-    let round = |value: f32, digits: i32| {
-        let factor = 10_f64.powi(digits);
-        (f64::from(value) * factor).round() / factor
-    };
-    json!({
-        "px": round(px, 0) as i64,
-        "score": round(score, 2),
-        "sharpness": round(sharpness, 2),
-        "yaw": round(yaw, 0) as i64,
-        "roll": round(roll, 0) as i64,
-        "norm": round(seen.embedding.norm, 1),
-    })
 }
 
 fn no_person(name: &str) -> Problem {
