@@ -31,6 +31,24 @@ pub struct State {
     pub recent: VecDeque<Arc<Event>>,
 }
 
+impl State {
+    /// Id of the camera that a request names; without a name the only one is meant. Whether it exists is found out by those who use it.
+    ///
+    /// # Errors
+    /// When none is named and there are several.
+    pub fn camera_meant(&self, wanted: Option<&str>) -> Result<String, Problem> {
+        let cameras: Vec<&str> = self.cameras.keys().map(String::as_str).collect();
+        match (wanted, cameras.as_slice()) {
+            (Some(id), _) => Ok(id.to_owned()),
+            (None, [only]) => Ok((*only).to_owned()),
+            (None, all) => {
+                let detail = format!("\"camera\" is missing; there are {}", all.join(", "));
+                Err(Problem::BadRequest { detail })
+            }
+        }
+    }
+}
+
 /// Somebody of the household.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {

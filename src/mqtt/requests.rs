@@ -120,24 +120,14 @@ fn carry_out(session: &mut Session<'_>, wish: Wish, asker: Asker) {
             session.republish();
             asker.answer(Ok(json!({})));
         }
-        Wish::Camera(camera, command) => match only_camera(session, camera) {
-            Ok(camera) => ask(session, Some(camera.clone()), Input::Command { camera, command }, asker),
-            Err(problem) => asker.answer(Err(problem)),
-        },
-        Wish::Appliance(input) => ask(session, None, input, asker),
-    }
-}
-
-/// Without a camera in the body the only one is meant.
-fn only_camera(session: &Session<'_>, wanted: Option<String>) -> Result<String, Problem> {
-    let cameras: Vec<String> = session.parts.state.borrow().cameras.keys().cloned().collect();
-    match (wanted, cameras.as_slice()) {
-        (Some(camera), _) => Ok(camera),
-        (None, [only]) => Ok(only.clone()),
-        (None, _) => {
-            let detail = format!("\"camera\" is missing; there are {}", cameras.join(", "));
-            Err(Problem::BadRequest { detail })
+        Wish::Camera(wanted, command) => {
+            let camera = session.parts.state.borrow().camera_meant(wanted.as_deref());
+            match camera {
+                Ok(camera) => ask(session, Some(camera.clone()), Input::Command { camera, command }, asker),
+                Err(problem) => asker.answer(Err(problem)),
+            }
         }
+        Wish::Appliance(input) => ask(session, None, input, asker),
     }
 }
 

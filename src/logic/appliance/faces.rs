@@ -113,7 +113,7 @@ impl Appliance {
     /// Looks up the events that a request names and hands it on to the thread that has the face models.
     pub(super) fn training(&mut self, training: Training) -> Result<Vec<Effect>, Problem> {
         if let Some(wanted) = training.camera_to_capture() {
-            let camera = self.camera_meant(wanted)?;
+            let camera = self.state.camera_meant(wanted)?;
             let status = &self.state.cameras.get(&camera).ok_or_else(|| no_camera(&camera))?.status;
             status.shows_picture()?;
             return Ok(vec![Effect::Capture { camera, training }]);
@@ -173,18 +173,6 @@ impl Appliance {
             person: person_of(event).map(str::to_owned),
             group: group.and_then(|group| u32::try_from(group).ok()),
         })
-    }
-
-    /// The camera that a request names; without a name the only one is meant.
-    fn camera_meant(&self, wanted: Option<&str>) -> Result<String, Problem> {
-        let cameras: Vec<&str> = self.state.cameras.keys().map(String::as_str).collect();
-        match (wanted, cameras.as_slice()) {
-            (Some(id), _) => Ok(id.to_owned()),
-            (None, [only]) => Ok((*only).to_owned()),
-            (None, all) => Err(Problem::BadRequest {
-                detail: format!("\"camera\" is missing; there are {}", all.join(", ")),
-            }),
-        }
     }
 
     /// What people have taught: wrong events are corrected, the forgotten are forgotten here too.
