@@ -11,6 +11,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::logic::checksum::hex;
+
 /// The address of the page as another machine in the house would type it.
 pub(super) fn page_url(bound: SocketAddr) -> String {
     let host = if bound.ip().is_unspecified() { own_address() } else { bound.ip() };
@@ -80,7 +82,7 @@ impl RunDir {
     pub(super) fn new() -> anyhow::Result<Self> {
         let mut random = [0; 6];
         getrandom::fill(&mut random).context("the system gives no random numbers")?;
-        let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(&random);
         let base = std::env::var_os("RUNTIME_DIRECTORY").map_or_else(std::env::temp_dir, PathBuf::from);
         let path = base.join(format!("doorward-{name}"));
         // Fails if it exists, so nobody can have prepared it for us.

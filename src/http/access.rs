@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::route::Query;
+use crate::logic::checksum::hex;
 
 /// Name of the cookie.
 const COOKIE_NAME: &str = "doorward";
@@ -136,10 +137,6 @@ pub(super) fn may_change(key: Key, site: Site) -> bool {
 
 fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn secret_of(authorization: &str) -> Option<String> {

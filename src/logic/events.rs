@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
+use super::checksum::sha256;
 use super::topics::Topics;
 
 /// Version of every JSON payload.
@@ -79,7 +79,7 @@ impl Picture {
     /// Takes the checksum.
     #[must_use]
     pub fn new(jpeg: Bytes) -> Self {
-        let sha256 = Sha256::digest(&jpeg).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = sha256(&jpeg);
         Self { jpeg, sha256 }
     }
 }

@@ -3,6 +3,7 @@
 //! Time and everything random come in as arguments; what shall happen goes out as values.
 
 pub mod appliance;
+pub mod checksum;
 pub mod command;
 pub mod discovery;
 pub mod effect;

@@ -251,7 +251,7 @@ impl Room {
         if let Some((Grouped { group, is_new }, household)) = noted {
             news.record.insert("group".into(), json!(group));
             news.record.insert("seen_before".into(), json!(!is_new));
-            self.welcome(household);
+            household.into_iter().for_each(|household| self.welcome(household));
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Not here: the names themselves; a person is shown by the name as it was written.
 
-use sha2::{Digest, Sha256};
+use crate::logic::checksum::sha256;
 
 /// A slug is at most so long.
 const MAX_LENGTH: usize = 40;
@@ -25,7 +25,7 @@ pub fn slug(name: &str) -> String {
         }
     }
     let word = word.trim_end_matches('_');
-    let checksum = || Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let checksum = || sha256(name);
     if word.is_empty() {
         format!("person_{}", &checksum()[..8])
     } else if lost || word.len() > MAX_LENGTH {

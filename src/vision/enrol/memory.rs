@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::examine::{LookOfFace, Seen};
 use super::folder::Stamp;
@@ -31,11 +30,6 @@ pub(super) struct Examined {
     /// SHA-256 of the file, hexadecimal: the same photograph under another name or date.
     pub(super) sha256: String,
     pub(super) outcome: Result<Seen, Refusal>,
-}
-
-/// SHA-256 in hexadecimal digits.
-pub(super) fn checksum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The file.
@@ -157,6 +151,7 @@ fn examined(entry: Entry) -> Option<Examined> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logic::checksum::sha256;
 
     fn some() -> BTreeMap<PathBuf, Examined> {
         let mut raw = [0.5; EMBEDDING_LENGTH];
@@ -165,7 +160,7 @@ mod tests {
             LookOfFace { px: 96.0, score: 0.91, sharpness: 0.8, yaw: -3.0, roll: 1.0, detail_across: 0.7 };
         let seen = Seen { embedding: Embedding::from_raw(&raw).unwrap(), look };
         let stamp = Stamp { bytes: 12, modified_ns: 34 };
-        let examined = |outcome| Examined { stamp, sha256: checksum(b"x"), outcome };
+        let examined = |outcome| Examined { stamp, sha256: sha256(b"x"), outcome };
         BTreeMap::from([
             ("Alice/1.jpg".into(), examined(Ok(seen))),
             ("Alice/2.jpg".into(), examined(Err(Refusal::SeveralFaces(3)))),

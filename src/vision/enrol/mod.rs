@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::model;
+use crate::logic::checksum::sha256;
 use crate::logic::faces::{Gallery, SelfTest};
 pub use examine::Eyes;
 pub(super) use examine::only_face;
@@ -185,7 +186,7 @@ impl Enroller {
         }
         let sha256 = match std::fs::metadata(&path) {
             Ok(metadata) if metadata.len() <= super::photo::MAX_FILE_BYTES => {
-                std::fs::read(&path).map(|bytes| memory::checksum(&bytes)).unwrap_or_default()
+                std::fs::read(&path).map(sha256).unwrap_or_default()
             }
             Ok(_) | Err(_) => String::new(),
         };

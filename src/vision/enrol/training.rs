@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::examine::{Seen, cut_out};
 use super::folder::{Folder, IGNORED, MAX_PHOTOS, REJECTED, Role, UNKNOWN};
 use super::household::fit;
-use super::memory::{Examined, checksum};
 use super::{Enroller, Eyes, Household};
+use crate::logic::checksum::sha256;
 use crate::logic::faces::name::meant;
 use crate::logic::faces::template::{COPY, OUTLIER, choose};
 use crate::logic::faces::training::{Changed, EventFace, Job, Shot, Whom};
@@ -91,7 +91,7 @@ impl Enroller {
         let warnings = self.check(&person, &face.seen, force)?;
         let made_room = self.make_room(&person)?;
         let path = folder.join(&face.file);
-        self.put(&path, &face)?;
+        self.write(&path, &face.bytes, &face.seen).map_err(disk)?;
         if let Some(path) = made_room {
             // The new one counts already; an old one that stays is only one too many.
             let _ = std::fs::remove_file(self.root.join(path));
@@ -181,7 +181,7 @@ impl Enroller {
         // A photograph that was learnt from this very event was the mistake.
         let learnt = folder.join(&face.file);
         let path = folder.join(REJECTED).join(&face.file);
-        self.put(&path, &face)?;
+        self.write(&path, &face.bytes, &face.seen).map_err(disk)?;
         if self.root.join(&learnt).is_file() {
             std::fs::remove_file(self.root.join(&learnt)).map_err(disk)?;
         }
@@ -227,7 +227,7 @@ impl Enroller {
                 let face = new_face(&Shot::Event(event), eyes)?;
                 fit(&Role::Ignored(number), &face.seen).map_err(Problem::Photo)?;
                 let path = PathBuf::from(IGNORED).join(number.to_string()).join(&face.file);
-                self.put(&path, &face)?;
+                self.write(&path, &face.bytes, &face.seen).map_err(disk)?;
                 (number, vec![path])
             }
             Whom::Person(name) => {
@@ -359,33 +359,6 @@ impl Enroller {
         Some((event, Some((person.slug.to_string(), person.name.to_string()))))
     }
 
-    /// Writes a photograph; after an error nothing of it is left.
-    fn put(&mut self, path: &Path, face: &NewFace) -> Result<(), Problem> {
-        if let Err(error) = self.write(path, &face.bytes) {
-            self.clear_failed(path);
-            return Err(disk(error));
-        }
-        // The file is looked at again by its checksum, which is known.
-        let stamp = super::folder::Stamp { bytes: 0, modified_ns: 0 };
-        let examined = Examined { stamp, sha256: checksum(&face.bytes), outcome: Ok(face.seen.clone()) };
-        self.photos.insert(path.to_owned(), examined);
-        Ok(())
-    }
-
-    fn clear_failed(&self, relative: &Path) {
-        let path = self.root.join(relative);
-        let _ = std::fs::remove_file(crate::atomic::temp_of(&path));
-        // Only folders that are empty go, up to the folder of faces.
-        let mut folder = path.parent();
-        while let Some(empty) = folder.filter(|folder| *folder != self.root && folder.starts_with(&self.root))
-        {
-            if std::fs::remove_dir(empty).is_err() {
-                break;
-            }
-            folder = empty.parent();
-        }
-    }
-
     fn move_file(&self, from: &Path, to: &Path) -> std::io::Result<()> {
         let to = self.root.join(to);
         super::unknown::make_private(to.parent().unwrap_or(&self.root))?;
@@ -428,7 +401,7 @@ fn new_face(shot: &Shot, eyes: &mut Eyes<'_>) -> Result<NewFace, Problem> {
     };
     let seen = eyes.bytes(&bytes).map_err(Problem::Photo)?;
     let ending = if bytes.starts_with(b"\x89PNG") { "png" } else { "jpg" };
-    let file = format!("{prefix}{}.{ending}", &checksum(&bytes)[..16]);
+    let file = format!("{prefix}{}.{ending}", &sha256(&bytes)[..16]);
     Ok(NewFace { bytes, seen, file })
 }
 

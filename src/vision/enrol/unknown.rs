@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::examine::{Seen, cut_out};
-use super::folder::{Folder, Role, UNKNOWN};
+use super::folder::{Folder, Role, Stamp, UNKNOWN};
 use super::household::fit;
+use super::memory::Examined;
 use super::{Enroller, Eyes, Household};
 use crate::atomic;
+use crate::logic::checksum::sha256;
 use crate::logic::faces::template::template;
 use crate::logic::faces::verdict::KNOWN;
 use crate::logic::faces::{Embedding, cosine};
@@ -37,27 +39,28 @@ pub struct Grouped {
 
 impl Enroller {
     /// Keeps the face of an event that nobody could name, with those that are like it; `None` when it is not good enough, or when
-    /// it cannot be written. `keep` is how long groups are kept; nothing is kept at zero.
+    /// it cannot be written. `keep` is how long groups are kept; nothing is kept at zero. The household is given if it changed.
     pub fn note_unknown(
         &mut self,
         jpeg: &[u8],
         place: Rect,
         keep: Duration,
         eyes: &mut Eyes<'_>,
-    ) -> Option<(Grouped, Household)> {
+    ) -> Option<(Grouped, Option<Household>)> {
         if keep.is_zero() {
             return None;
         }
         let cut = cut_out(jpeg, Some(place), eyes).ok()?;
         let seen = eyes.bytes(&cut).ok()?;
         fit(&Role::Unknown(0), &seen).ok()?;
-        self.drop_old(keep, SystemTime::now());
+        let has_dropped = self.drop_old(keep, SystemTime::now());
         let grouped = match self.group_of(&seen) {
             Some(group) => Grouped { group, is_new: false },
             None => Grouped { group: self.next_group, is_new: true },
         };
         match self.keep_unknown(grouped.group, &cut, &seen) {
-            Ok(()) => Some((grouped, self.look_again(&[], eyes))),
+            Ok(None) if !has_dropped => Some((grouped, None)),
+            Ok(new) => Some((grouped, Some(self.look_again(new.as_slice(), eyes)))),
             Err(error) => {
                 tracing::warn!("an unknown face cannot be kept: {error}");
                 None
@@ -81,20 +84,24 @@ impl Enroller {
         examined.filter_map(|examined| Some(&examined.outcome.as_ref().ok()?.embedding)).collect()
     }
 
-    fn keep_unknown(&mut self, group: u32, cut: &[u8], seen: &Seen) -> std::io::Result<()> {
+    /// Keeps the face if it adds something to its group; the file, if it does.
+    fn keep_unknown(&mut self, group: u32, cut: &[u8], seen: &Seen) -> std::io::Result<Option<PathBuf>> {
         let faces = self.embeddings(&Role::Unknown(group));
         let adds = faces.iter().all(|face| cosine(&face.vector, &seen.embedding.vector) < SAME_LOOK);
         let relative = PathBuf::from(UNKNOWN).join(group.to_string());
         if faces.len() >= MAX_PER_GROUP || !adds {
             // Only the date of the folder says that they were here again.
-            return std::fs::File::open(self.root.join(relative))?.set_modified(SystemTime::now());
+            std::fs::File::open(self.root.join(relative))?.set_modified(SystemTime::now())?;
+            return Ok(None);
         }
         let groups = self.folder.groups(Role::Unknown);
         if faces.is_empty() && groups.len() >= MAX_GROUPS {
             let oldest = groups.into_iter().min_by_key(|group| self.seen_at(*group));
             oldest.map_or(Ok(()), |group| self.remove(&PathBuf::from(UNKNOWN).join(group.to_string())))?;
         }
-        self.write(&relative.join(format!("{}.jpg", &super::memory::checksum(cut)[..16])), cut)
+        let path = relative.join(format!("{}.jpg", &sha256(cut)[..16]));
+        self.write(&path, cut, seen)?;
+        Ok(Some(path))
     }
 
     /// When a group was last seen.
@@ -103,22 +110,50 @@ impl Enroller {
         std::fs::metadata(folder).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    fn drop_old(&mut self, keep: Duration, now: SystemTime) {
+    /// Removes the groups that were not seen for so long; whether there were any.
+    fn drop_old(&mut self, keep: Duration, now: SystemTime) -> bool {
+        let mut has_dropped = false;
         for group in self.folder.groups(Role::Unknown) {
             let age = now.duration_since(self.seen_at(group)).unwrap_or_default();
-            if age > keep
-                && let Err(error) = self.remove(&PathBuf::from(UNKNOWN).join(group.to_string()))
-            {
-                tracing::warn!("the old group {group} of unknown faces cannot be removed: {error}");
+            if age <= keep {
+                continue;
+            }
+            match self.remove(&PathBuf::from(UNKNOWN).join(group.to_string())) {
+                Ok(()) => has_dropped = true,
+                Err(error) => {
+                    tracing::warn!("the old group {group} of unknown faces cannot be removed: {error}");
+                }
             }
         }
+        has_dropped
     }
 
-    /// Writes a photograph; folders on the way are made.
-    pub(super) fn write(&self, relative: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    /// Writes a photograph of which it is known what it shows; folders on the way are made. After an error nothing of it is left.
+    pub(super) fn write(&mut self, relative: &Path, bytes: &[u8], seen: &Seen) -> std::io::Result<()> {
         let path = self.root.join(relative);
         make_private(path.parent().unwrap_or(&self.root))?;
-        atomic::replace(&path, bytes, FILE_MODE)
+        if let Err(error) = atomic::replace(&path, bytes, FILE_MODE) {
+            self.clear_failed(&path);
+            return Err(error);
+        }
+        // The file is found again by its checksum, so the models need not look at it once more.
+        let stamp = Stamp { bytes: 0, modified_ns: 0 };
+        let examined = Examined { stamp, sha256: sha256(bytes), outcome: Ok(seen.clone()) };
+        self.photos.insert(relative.to_owned(), examined);
+        Ok(())
+    }
+
+    fn clear_failed(&self, path: &Path) {
+        let _ = std::fs::remove_file(atomic::temp_of(path));
+        // Only folders that are empty go, up to the folder of faces.
+        let mut folder = path.parent();
+        while let Some(empty) = folder.filter(|folder| *folder != self.root && folder.starts_with(&self.root))
+        {
+            if std::fs::remove_dir(empty).is_err() {
+                break;
+            }
+            folder = empty.parent();
+        }
     }
 
     /// Removes a folder: out of sight at once, then from the disk, so that a power cut leaves no half of it.

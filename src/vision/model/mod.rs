@@ -23,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
+use crate::logic::checksum::hex;
 use crate::logic::faces::{Face, PixelRect};
 
 /// A picture in memory: rows from top to bottom, three bytes (red, green, blue) for each pixel.
@@ -94,7 +95,7 @@ pub fn checksum() -> String {
     for part in [yunet::FILE, sface::FILE] {
         digest.update(part);
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 /// Finds faces. A real seam: YuNet through `rten`, or the cascade of `rustface`.
