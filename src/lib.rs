@@ -14,10 +14,14 @@ pub mod inbox;
 pub mod jpeg;
 pub mod shutdown;
 
+pub mod archive;
 pub mod broker;
 pub mod camera;
+pub mod clips;
 pub mod http;
 pub mod mqtt;
+pub mod notify;
+pub mod public_address;
 pub mod store;
 pub mod vision;
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Everything an edge may import besides itself.
 const SHARED: [&str; 8] = ["atomic", "logic", "config", "frame", "hub", "inbox", "jpeg", "shutdown"];
-const EDGES: [&str; 6] = ["broker", "camera", "http", "mqtt", "store", "vision"];
+const EDGES: [&str; 10] =
+    ["archive", "broker", "camera", "clips", "http", "mqtt", "notify", "public_address", "store", "vision"];
 /// Tables and generated text may be longer.
 const LONGEST_FILE: usize = 520;
 const TABLES: [&str; 2] = ["src/config/keys.rs", "src/logic/entities.rs"];

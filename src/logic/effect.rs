@@ -50,6 +50,18 @@ pub enum CameraOrder {
     Fps(f64),
 }
 
+/// An order to a clip loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClipOrder {
+    /// Film this event, with the seconds before it; one that is being filmed goes on and belongs to its first event.
+    Begin {
+        /// Id of the event.
+        event: String,
+    },
+    /// The event is over: film the seconds after it, then finish.
+    End,
+}
+
 /// An order to a motion loop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MotionOrder {

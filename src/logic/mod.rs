@@ -10,6 +10,7 @@ pub mod effect;
 pub mod entities;
 pub mod events;
 pub mod faces;
+pub mod history;
 pub mod input;
 pub mod motion;
 pub mod picture;
