@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::font;
-use crate::jpeg;
+use crate::{font, jpeg};
 use crate::logic::problem::Problem;
 
 const BACKGROUND: [f32; 3] = [27.0, 33.0, 43.0];
