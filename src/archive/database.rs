@@ -74,7 +74,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, bool), Refusal> {
         return Err(Refusal::Newer(version));
     }
     if bytes <= CHECKED_BYTES {
-        let verdict: String = db.pragma_query_value(None, "quick_check(1)", |row| row.get(0))?;
+        let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
             return Err(Fault::Damaged(verdict).into());
         }

@@ -86,7 +86,8 @@ impl<'a> Batch<'a> {
 pub(super) fn measure(folder: &Path, id: &str) -> (u8, u64) {
     let mut sum = (0, 0);
     for kind in File::ALL {
-        let length = path::path(folder, id, kind).and_then(|path| path.metadata().ok()).map(|file| file.len());
+        let length =
+            path::path(folder, id, kind).and_then(|path| path.metadata().ok()).map(|file| file.len());
         if let Some(length) = length.filter(|length| *length > 0) {
             sum = (sum.0 | kind.bit(), sum.1 + length);
         }
@@ -100,7 +101,10 @@ pub(super) fn remove(folder: &Path, id: &str) {
         if let Some(path) = path::path(folder, id, kind) {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!("cannot remove {}: {error}; it is tried again at the next start", path.display());
+                    tracing::warn!(
+                        "cannot remove {}: {error}; it is tried again at the next start",
+                        path.display()
+                    );
                 }
                 Ok(()) | Err(_) => {}
             }

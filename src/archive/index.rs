@@ -129,7 +129,8 @@ impl Index {
         let ms = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);
         let range = self.range(ms(query.from), ms(query.to).map(|to| to.saturating_add(1)));
         if all_types && camera.is_none() && person.is_none() {
-            let page = range.clone().rev().skip(query.offset).take(query.limit).map(|slot| slot.seq).collect();
+            let page =
+                range.clone().rev().skip(query.offset).take(query.limit).map(|slot| slot.seq).collect();
             return (range.len() as u64, page);
         }
         let (mut total, mut page) = (0, Vec::new());

@@ -16,6 +16,10 @@ mod room;
 mod run;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_damage;
+#[cfg(test)]
+mod tests_room;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
@@ -176,7 +180,8 @@ impl Archive {
         // Closes the damaged one.
         self.db = Connection::open_in_memory()?;
         let aside = database::set_aside(&self.folder.join(database::NAME))?;
-        let (db, is_new, _) = open_database(&self.folder).map_err(|error| Fault::Failing(error.to_string()))?;
+        let (db, is_new, _) =
+            open_database(&self.folder).map_err(|error| Fault::Failing(error.to_string()))?;
         self.db = db;
         self.strips.clear();
         self.load(is_new)?;
@@ -256,11 +261,10 @@ impl Archive {
         }
         let change = self.db.unchecked_transaction()?;
         for Apart { seq, is_lost, files, bytes } in apart {
-            change.execute("UPDATE events SET files = ?2, bytes = ?3 WHERE seq = ?1", params![
-                seq,
-                files,
-                *bytes as i64
-            ])?;
+            change.execute(
+                "UPDATE events SET files = ?2, bytes = ?3 WHERE seq = ?1",
+                params![seq, files, *bytes as i64],
+            )?;
             if *is_lost {
                 let mut record = read::record(&change, *seq)?;
                 lose_image(&mut record);

@@ -82,9 +82,7 @@ fn write(sheet: &mut RgbImage, left: u32, top: u32, text: &str) {
     let dot = DOT as f32;
     for (place, letter) in text.chars().enumerate() {
         let left = left + place as u32 * font::ADVANCE as u32 * DOT;
-        let ink = |x: i32, y: i32| {
-            font::ink(letter, (x as f32 + 0.5) / dot, (y as f32 + 0.5) / dot, dot)
-        };
+        let ink = |x: i32, y: i32| font::ink(letter, (x as f32 + 0.5) / dot, (y as f32 + 0.5) / dot, dot);
         for y in 0..(font::ROWS as u32 * DOT) as i32 {
             for x in -1..(font::ADVANCE as u32 * DOT) as i32 {
                 let around = [(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0)];
@@ -120,9 +118,12 @@ mod tests {
 
     #[test]
     fn thumbnails_keep_the_shape_and_small_pictures_their_size() {
-        for (size, small) in
-            [((1280, 720), (320, 180)), ((100, 80), (100, 80)), ((720, 1280), (320, 569)), ((2000, 20), (320, 16))]
-        {
+        for (size, small) in [
+            ((1280, 720), (320, 180)),
+            ((100, 80), (100, 80)),
+            ((720, 1280), (320, 569)),
+            ((2000, 20), (320, 16)),
+        ] {
             let thumb = thumb(&flat(size.0, size.1, 99)).unwrap();
             assert_eq!(jpeg::check(&thumb).unwrap(), small, "{size:?}");
         }
@@ -131,19 +132,25 @@ mod tests {
 
     #[test]
     fn a_strip_has_eight_a_row_and_shows_the_time() {
-        for (count, size) in [(0, (160, 90)), (1, (160, 90)), (8, (1280, 90)), (9, (1280, 180)), (48, (1280, 540))] {
+        for (count, size) in
+            [(0, (160, 90)), (1, (160, 90)), (8, (1280, 90)), (9, (1280, 180)), (48, (1280, 540))]
+        {
             let thumbs = vec![("12:34".to_owned(), Some(flat(320, 180, 128).to_vec())); count];
             assert_eq!(jpeg::check(&strip(&thumbs).unwrap()).unwrap(), size, "{count}");
         }
         let cell = |time: &str| strip(&[(time.to_owned(), Some(flat(320, 180, 128).to_vec()))]).unwrap();
-        let bright = jpeg::decode_rgb(&cell("12:34")).unwrap().data.iter().filter(|value| **value > 200).count();
+        let bright =
+            jpeg::decode_rgb(&cell("12:34")).unwrap().data.iter().filter(|value| **value > 200).count();
         assert!(bright > 300, "{bright} bright values are no text");
         assert_ne!(cell("12:34"), cell("12:35"));
         // A picture that is gone leaves its place and its time.
         assert!(strip(&[("01:00".into(), None), ("02:00".into(), Some(b"?".to_vec()))]).is_ok());
         for shape in [(1000, 20), (20, 1000), (160, 90)] {
             let (width, height) = fitted(shape);
-            assert!(width <= CELL.0 && height <= CELL.1 && (width == CELL.0 || height == CELL.1), "{shape:?}");
+            assert!(
+                width <= CELL.0 && height <= CELL.1 && (width == CELL.0 || height == CELL.1),
+                "{shape:?}"
+            );
         }
     }
 }

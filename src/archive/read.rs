@@ -96,7 +96,8 @@ impl Archive {
             )?;
             let mut events = Vec::with_capacity(page.len());
             for seq in page {
-                let event = found.query_row([seq], |row| Ok((row_of(row)?, row.get::<_, Option<String>>(5)?)));
+                let event =
+                    found.query_row([seq], |row| Ok((row_of(row)?, row.get::<_, Option<String>>(5)?)));
                 // The index follows the database; without the row the database has lost it.
                 let (row, text) = event.optional()?.ok_or_else(|| lost(seq))?;
                 events.push(Value::Object(shown(&row, parsed(text.as_deref()))));
@@ -151,7 +152,8 @@ impl Archive {
             let at = Timestamp::from_millisecond(slot.ts).unwrap_or_default().to_zoned(zone.clone());
             let id = self.db.prepare_cached("SELECT id FROM events WHERE seq = ?1").map_err(Fault::from)?;
             let mut id = id;
-            let id: Option<String> = id.query_row([slot.seq], |row| row.get(0)).optional().map_err(Fault::from)?;
+            let id: Option<String> =
+                id.query_row([slot.seq], |row| row.get(0)).optional().map_err(Fault::from)?;
             let file = id.and_then(|id| path(&self.folder, &id, File::Thumb));
             thumbs.push((at.strftime("%H:%M").to_string(), file.and_then(|file| std::fs::read(file).ok())));
         }

@@ -183,7 +183,7 @@ impl Archive {
     }
 
     /// Pictures first, then the rows in one transaction.
-    fn attempt(&mut self, works: &[Work]) -> Result<(), Fault> {
+    pub(super) fn attempt(&mut self, works: &[Work]) -> Result<(), Fault> {
         let mut batch = Batch::new(&self.folder);
         let mut records = Vec::new();
         for work in works {
@@ -196,7 +196,8 @@ impl Archive {
                     }
                 }
                 Work::Clip { id, file, .. } => {
-                    let is_waiting = |work: &Work| matches!(work, Work::Keep { entry, .. } if entry.id == *id);
+                    let is_waiting =
+                        |work: &Work| matches!(work, Work::Keep { entry, .. } if entry.id == *id);
                     if works.iter().any(is_waiting) || self.row(id)?.is_some() {
                         written(batch.move_in(id, File::Clip, file))?;
                     } else {
@@ -429,8 +430,11 @@ fn update(
     let mut record = read::record(db, seq)?;
     record.extend(fields.clone());
     let text = Value::Object(record).to_string();
-    db.prepare_cached("UPDATE events SET files = ?2, bytes = ?3 WHERE seq = ?1")?
-        .execute(params![seq, files, bytes as i64])?;
+    db.prepare_cached("UPDATE events SET files = ?2, bytes = ?3 WHERE seq = ?1")?.execute(params![
+        seq,
+        files,
+        bytes as i64
+    ])?;
     db.prepare_cached("INSERT OR REPLACE INTO records VALUES (?1, ?2)")?.execute(params![seq, text])?;
     Ok(Some(Applied::Changed { ts, seq, files, bytes }))
 }
