@@ -114,6 +114,17 @@ pub(super) fn set_aside(path: &Path) -> Result<String, Fault> {
     Ok(aside.display().to_string())
 }
 
+/// Removes the databases of a folder that were set aside.
+pub(super) fn remove_damaged(folder: &Path) -> Result<(), Fault> {
+    for file in std::fs::read_dir(folder).map_err(Fault::of("read", folder))? {
+        let file = file.map_err(Fault::of("read", folder))?;
+        if file.file_name().to_string_lossy().starts_with("events.sqlite.damaged-") {
+            std::fs::remove_file(file.path()).map_err(Fault::of("remove", &file.path()))?;
+        }
+    }
+    Ok(())
+}
+
 fn with(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);

@@ -3,14 +3,17 @@
 use rusqlite::params;
 use serde_json::{Map, Value};
 
-use super::Archive;
 use super::fault::Fault;
 use super::read::{Row, parsed, row_of};
+use super::{Archive, database};
 use crate::logic::input::Now;
 
+/// Numbers of rows, and their records from now on.
+type NewRecords = Vec<(i64, String)>;
+
 impl Archive {
-    /// Removes every event of a person with its files, and their slug from all others. Tried again each minute if the
-    /// disk does not let us.
+    /// Removes every event of a person with its files, and their slug from all others; with them all that damaged
+    /// databases left behind. Tried again each minute if the disk does not let us.
     pub fn forget(&mut self, now: Now, slug: &str) {
         self.flush(now);
         match self.guarded(|archive| archive.try_to_forget(slug)) {
@@ -41,11 +44,14 @@ impl Archive {
         self.drop_events(&gone)?;
         self.db.execute_batch("PRAGMA secure_delete = OFF")?;
         self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        // Nobody can say any more whom these show.
+        self.drop_strays();
+        database::remove_damaged(&self.folder)?;
         Ok(gone.len())
     }
 
     /// The events that go, and the numbers and new records of those that only have to keep silent.
-    fn about(&self, slug: &str) -> Result<(Vec<Row>, Vec<(i64, String)>), Fault> {
+    fn about(&self, slug: &str) -> Result<(Vec<Row>, NewRecords), Fault> {
         let (mut gone, mut changed) = (Vec::new(), Vec::new());
         let mut rows = self.db.prepare(
             "SELECT e.seq, e.id, e.ts, e.pinned, e.files, r.record, e.person IS ?1

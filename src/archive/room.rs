@@ -69,6 +69,11 @@ impl Archive {
         Ok(())
     }
 
+    /// Removes all files without a row.
+    pub(super) fn drop_strays(&mut self) {
+        while self.strays.drop_oldest(&self.folder) > 0 {}
+    }
+
     /// What the minute brings: the clock is watched, and what became too old goes.
     pub fn tick(&mut self, now: Now) {
         for slug in std::mem::take(&mut self.to_forget) {

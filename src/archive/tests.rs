@@ -123,7 +123,7 @@ impl Kit {
     fn list(&mut self, query: Query) -> (u64, Vec<u128>) {
         let page = self.data(&Request::List(query));
         let events = page["events"].as_array().unwrap();
-        (page["total"].as_u64().unwrap(), events.iter().map(|event| number(event)).collect())
+        (page["total"].as_u64().unwrap(), events.iter().map(number).collect())
     }
 
     pub(super) fn all(&mut self) -> Vec<u128> {

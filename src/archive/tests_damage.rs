@@ -84,6 +84,17 @@ fn damage_that_shows_later_does_not_stop_the_keeping() {
 }
 
 #[test]
+fn whoever_is_forgotten_is_not_in_what_damage_left_either() {
+    let kit = Kit::kept(ALL, [pictured(1)]);
+    let path = database(&kit);
+    let (mut kit, news) = kit.reopen_after(|| std::fs::write(&path, [0x5a; 9000]).unwrap());
+    assert!(news.is_some() && kit.has(1, File::Picture));
+    kit.archive.forget(kit.now(), "anna");
+    assert!(!kit.has(1, File::Picture));
+    assert!(!kit.folder.join("events.sqlite.damaged-1").exists());
+}
+
+#[test]
 fn a_newer_version_is_refused_and_left_alone() {
     let kit = many();
     kit.archive.db.pragma_update(None, "user_version", 99).unwrap();

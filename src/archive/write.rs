@@ -3,6 +3,7 @@
 //! Not here: who makes room when there is none ([`super::room`]).
 
 use std::collections::BTreeSet;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -191,7 +192,7 @@ impl Archive {
                 Work::Keep { entry, best } => records.push(write_pictures(&mut batch, entry, best.as_ref())?),
                 Work::Add(id, Addition { best: Some(best), .. }) if self.row(id)?.is_some() => {
                     written(batch.write(id, File::Best, best))?;
-                    if let Ok(thumb) = picture::thumb(best) {
+                    if let Some(thumb) = thumb_of(id, best) {
                         written(batch.write(id, File::Thumb, &thumb))?;
                     }
                 }
@@ -335,15 +336,24 @@ fn write_pictures(
         written(batch.write(&entry.id, File::Best, best))?;
     }
     if let Some(shown) = best.or(entry.picture.as_ref()) {
-        match picture::thumb(shown) {
-            Ok(thumb) => drop(written(batch.write(&entry.id, File::Thumb, &thumb))?),
-            Err(error) => {
-                tracing::debug!("{}: {error}", entry.id);
-                record.insert("image_damaged".into(), json!(true));
-            }
+        match thumb_of(&entry.id, shown) {
+            Some(thumb) => drop(written(batch.write(&entry.id, File::Thumb, &thumb))?),
+            None => drop(record.insert("image_damaged".into(), json!(true))),
         }
     }
     Ok(record)
+}
+
+/// The thumbnail, if the picture can be read. A decoder that panics at one picture must not lose the whole batch.
+fn thumb_of(id: &str, picture: &[u8]) -> Option<Bytes> {
+    match catch_unwind(|| picture::thumb(picture)) {
+        Ok(Ok(thumb)) => Some(thumb),
+        Ok(Err(error)) => {
+            tracing::debug!("{id}: {error}");
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 /// The row of an event; none if its id is kept already.
