@@ -6,7 +6,8 @@ use bytes::Bytes;
 use image::RgbImage;
 use image::imageops::{FilterType, overlay, resize, thumbnail};
 
-use crate::{font, jpeg};
+use crate::font;
+use crate::jpeg;
 
 /// Pixels a row of a thumbnail, at most.
 const THUMB_WIDTH: u32 = 320;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::font;
+use crate::jpeg;
 use crate::logic::problem::Problem;
-use crate::{font, jpeg};
 
 const BACKGROUND: [f32; 3] = [27.0, 33.0, 43.0];
 const ACCENT: [f32; 3] = [232.0, 168.0, 74.0];
