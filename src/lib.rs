@@ -8,6 +8,7 @@ pub mod logic;
 pub mod config;
 
 mod atomic;
+mod font;
 pub mod frame;
 pub mod hub;
 pub mod inbox;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::font;
+use crate::font;
 use crate::jpeg;
 use crate::logic::problem::Problem;
 

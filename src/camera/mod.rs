@@ -16,7 +16,6 @@ mod card;
 mod clip;
 pub mod demo;
 mod file;
-mod font;
 mod pace;
 mod run;
 mod trace;

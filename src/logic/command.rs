@@ -2,6 +2,7 @@
 //!
 //! Not here: how a command is spelt on the wire; [`super::entities`] reads text into commands.
 
+use bytes::Bytes;
 use serde_json::Value;
 
 /// One request to one camera. Ranges were checked when it was read.
@@ -38,4 +39,6 @@ pub enum Answer {
     Event(String),
     /// It led to this.
     Data(Value),
+    /// It led to this picture, a JPEG.
+    Picture(Bytes),
 }

@@ -19,5 +19,6 @@ pub mod publication;
 pub mod quiet;
 pub mod source;
 pub mod state;
+pub mod steady;
 pub mod topics;
 pub mod why;

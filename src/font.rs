@@ -1,13 +1,13 @@
-//! A small font for cards: dots in a box of 5 x 9, drawn for this program, scaled up with smooth edges.
+//! A small font for cards and strips: dots in a box of 5 x 9, drawn for this program, scaled up with smooth edges.
 //!
-//! Not here: where text goes ([`super::card`]).
+//! Not here: where text goes.
 
 /// Dots a row of a glyph.
 const COLUMNS: usize = 5;
 /// Rows of a glyph; the last two hold the tails of g, j, p, q and y.
-pub(super) const ROWS: usize = 9;
+pub(crate) const ROWS: usize = 9;
 /// Dots from one letter to the next.
-pub(super) const ADVANCE: usize = COLUMNS + 1;
+pub(crate) const ADVANCE: usize = COLUMNS + 1;
 
 /// The printable ASCII characters from the space on, row by row from the top; missing rows are empty.
 const GLYPHS: [&str; 95] = [
@@ -120,7 +120,7 @@ fn dot(letter: char, column: i32, row: i32) -> bool {
 /// How much of a point is covered by ink, 0 to 1; `x` and `y` in dots from the top left of the box, `sharpness` in pixels a dot.
 ///
 /// The dots are taken as a smooth hilly land and the ink is what lies above half height: corners become round.
-pub(super) fn ink(letter: char, x: f32, y: f32, sharpness: f32) -> f32 {
+pub(crate) fn ink(letter: char, x: f32, y: f32, sharpness: f32) -> f32 {
     let (left, top) = ((x - 0.5).floor(), (y - 0.5).floor());
     let (right_part, lower_part) = (x - 0.5 - left, y - 0.5 - top);
     let at = |column: i32, row: i32| f32::from(u8::from(dot(letter, left as i32 + column, top as i32 + row)));
