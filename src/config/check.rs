@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::faults::Faults;
+use super::outward;
 use super::sources::Sources;
 use super::values::Values;
 use super::{
@@ -32,6 +33,8 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         http,
         faces: faces(values, &data_dir),
         cameras: cameras(values, faults),
+        notify: outward::targets(values, faults),
+        public_address: outward::public_address(values, faults),
         data_dir,
     }
 }
@@ -129,38 +132,50 @@ fn server(values: &Values, faults: &mut Faults) -> Option<Server> {
 }
 
 fn login(values: &Values, faults: &mut Faults) -> Option<Login> {
-    let (in_config, in_file) = (values.filled("mqtt.password"), values.filled("mqtt.password_file"));
-    let place = values.place("mqtt.password_file");
-    let password = match (in_config, in_file) {
-        (Some(_), Some(_)) => {
-            let other = values.place("mqtt.password");
-            faults.add(
-                "mqtt.password_file",
-                format!("remove it, or mqtt.password ({other}): only one can be"),
-                place,
-            );
-            None
-        }
-        (Some(password), None) => Some(Secret::new(password)),
-        (None, Some(path)) => match read_password(Path::new(&path)) {
-            Ok(password) => Some(password),
-            Err(why) => {
-                faults.push("mqtt.password_file", Some(format!("{path:?}")), why, place);
-                None
-            }
-        },
-        (None, None) => None,
-    };
-    let username = values.filled("mqtt.username");
-    for key in ["mqtt.password", "mqtt.password_file"] {
-        if username.is_none() && values.is_set(key) {
-            faults.add(key, "needs mqtt.username too", values.place(key));
+    let password = secret(values, "mqtt.password", faults);
+    login_of(values, "mqtt", password, faults)
+}
+
+/// A user name and what belongs to it; a password without a user is a fault.
+pub(super) fn login_of(
+    values: &Values,
+    section: &str,
+    password: Option<Secret>,
+    faults: &mut Faults,
+) -> Option<Login> {
+    let needed = format!("{section}.username");
+    let username = values.filled(&needed);
+    for key in ["password", "password_file"].map(|name| format!("{section}.{name}")) {
+        if username.is_none() && values.is_set(&key) {
+            faults.add(&key, format!("needs {needed} too"), values.place(&key));
         }
     }
     username.map(|username| Login { username, password })
 }
 
-fn read_password(path: &Path) -> Result<Secret, String> {
+/// A secret from its key, or from the first line of the file that the key with `_file` names.
+pub(super) fn secret(values: &Values, key: &str, faults: &mut Faults) -> Option<Secret> {
+    let of_file = format!("{key}_file");
+    let place = values.place(&of_file);
+    match (values.filled(key), values.filled(&of_file)) {
+        (Some(_), Some(_)) => {
+            let other = values.place(key);
+            faults.add(&of_file, format!("remove it, or {key} ({other}): only one can be"), place);
+            None
+        }
+        (Some(secret), None) => Some(Secret::new(secret)),
+        (None, Some(path)) => match first_line(Path::new(&path)) {
+            Ok(secret) => Some(secret),
+            Err(why) => {
+                faults.push(&of_file, Some(format!("{path:?}")), why, place);
+                None
+            }
+        },
+        (None, None) => None,
+    }
+}
+
+fn first_line(path: &Path) -> Result<Secret, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(Secret::new(line)),
@@ -168,17 +183,19 @@ fn read_password(path: &Path) -> Result<Secret, String> {
     }
 }
 
+/// A file that a key names, which has to be readable.
+pub(super) fn readable(values: &Values, key: &str, faults: &mut Faults) -> Option<PathBuf> {
+    let path = PathBuf::from(values.filled(key)?);
+    if let Err(error) = std::fs::File::open(&path) {
+        let message = format!("cannot be read: {error}");
+        faults.push(key, Some(format!("{path:?}")), message, values.place(key));
+    }
+    Some(path)
+}
+
 fn tls(values: &Values, faults: &mut Faults) -> Option<Tls> {
-    let mut file = |key: &str| {
-        let path = PathBuf::from(values.filled(key)?);
-        if let Err(error) = std::fs::File::open(&path) {
-            let message = format!("cannot be read: {error}");
-            faults.push(key, Some(format!("{path:?}")), message, values.place(key));
-        }
-        Some(path)
-    };
-    let [ca_file, cert_file, key_file] =
-        ["mqtt.ca_file", "mqtt.client_cert_file", "mqtt.client_key_file"].map(&mut file);
+    let [ca_file, cert_file, key_file] = ["mqtt.ca_file", "mqtt.client_cert_file", "mqtt.client_key_file"]
+        .map(|key| readable(values, key, faults));
     match (&cert_file, &key_file) {
         (Some(_), None) => {
             faults.add(
@@ -280,7 +297,7 @@ fn faces(values: &Values, data_dir: &Path) -> Faces {
 }
 
 fn cameras(values: &Values, faults: &mut Faults) -> Vec<Camera> {
-    let cameras: Vec<Camera> = values.cameras().iter().map(|id| camera(values, id)).collect();
+    let cameras: Vec<Camera> = values.names("cameras").iter().map(|id| camera(values, id)).collect();
     for (at, camera) in cameras.iter().enumerate() {
         let key = |name: &str| format!("cameras.{}.{name}", camera.id);
         if let Some((width, height)) = camera.size.filter(|(width, height)| *width == 0 || *height == 0) {

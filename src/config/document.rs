@@ -4,17 +4,14 @@
 
 use std::fmt::Write;
 
-use super::keys::{KEYS, Key, Kind, SECTIONS, Section};
+use super::keys::{KEYS, Key, Kind, SECTIONS, Section, family};
 use super::value::allowed;
-
-/// The id of the camera in the annotated file.
-const EXAMPLE_ID: &str = "front_door";
 
 /// Columns of a comment in the annotated file.
 const WIDTH: usize = 110;
 
-/// The annotated file. Every key stands there with its default, so it means the same as no file, but for the example
-/// camera, which is commented out.
+/// The annotated file. Every key stands there with its default, so it means the same as no file, but for the
+/// example camera and the example target, which are commented out.
 pub(super) fn annotated() -> String {
     let mut out = String::from(
         "# Doorward: every key of the configuration, with its default. Nothing here has to be set.\n\
@@ -31,12 +28,12 @@ pub(super) fn annotated() -> String {
 }
 
 fn annotated_section(section: &Section, out: &mut String) {
-    // A camera that is really set would keep a fresh installation from looking for one.
-    let prefix = if section.path.starts_with("cameras") { "#" } else { "" };
+    // A camera that is really set would keep a fresh installation from looking for one; a target would be told.
+    let prefix = if section.path.contains('*') { "#" } else { "" };
     if !section.path.is_empty() {
         out.push('\n');
         comment(section.doc, out);
-        let _ = writeln!(out, "{prefix}[{}]", section.path.replace('*', EXAMPLE_ID));
+        let _ = writeln!(out, "{prefix}[{}]", example(section.path));
     }
     for key in keys_of(section) {
         out.push('\n');
@@ -44,6 +41,11 @@ fn annotated_section(section: &Section, out: &mut String) {
         comment(&format!("Allowed: {}.", allowed(&key.kind)), out);
         let _ = writeln!(out, "{prefix}{} = {}", key.name(), default(&key.kind));
     }
+}
+
+/// The path with the family's example for `*`.
+pub(super) fn example(path: &str) -> String {
+    family(path).map_or_else(|| path.to_owned(), |(family, _)| path.replace('*', family.example))
 }
 
 fn keys_of(section: &Section) -> impl Iterator<Item = &'static Key> {
@@ -54,7 +56,7 @@ fn keys_of(section: &Section) -> impl Iterator<Item = &'static Key> {
 pub(super) fn default(kind: &Kind) -> String {
     match kind {
         Kind::Text { default, .. } => format!("\"{default}\""),
-        Kind::Secret => "\"\"".to_owned(),
+        Kind::Secret { .. } => "\"\"".to_owned(),
         Kind::Choice(words) => format!("\"{}\"", words[0]),
         Kind::Switch(default) => default.to_string(),
         Kind::Integer { default, .. } => default.to_string(),

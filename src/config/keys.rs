@@ -3,9 +3,12 @@
 //! `config/doorward.toml`, `docs/config.md`, the checks and the suggestions for misspelt names all come from here.
 //! Not here: what a value means for the program; see [`super::Config`].
 
-use super::{Id, check_source};
+use lettre::message::Mailboxes;
 
-/// One key. `*` in a path stands for a camera's id.
+use super::{Id, check_source};
+use crate::logic::rules;
+
+/// One key. `*` in a path stands for a name that the user chooses; see [`FAMILIES`].
 pub(super) struct Key {
     pub(super) path: &'static str,
     pub(super) kind: Kind,
@@ -22,8 +25,11 @@ pub(super) enum Kind {
         allowed: &'static str,
         check: fn(&str) -> Result<(), String>,
     },
-    /// Text that is never shown.
-    Secret,
+    /// Text that is never shown, not even in the fault that `check` finds.
+    Secret {
+        allowed: &'static str,
+        check: fn(&str) -> Result<(), String>,
+    },
     /// One of a few words; the first is the default.
     Choice(&'static [&'static str]),
     Switch(bool),
@@ -42,6 +48,41 @@ pub(super) enum Kind {
     /// A list of rectangles `[x, y, width, height]` in fractions of the picture; empty by default.
     Rects,
 }
+
+/// A kind of section of which there may be several, each with a name of its own.
+pub(super) struct Family {
+    /// The part of the path before the name.
+    pub(super) path: &'static str,
+    /// What one of them is, and whose its name is, for messages.
+    pub(super) noun: &'static str,
+    pub(super) owner: &'static str,
+    /// A name that fits, for messages and the annotated file.
+    pub(super) example: &'static str,
+    /// Names that are taken, and by what.
+    pub(super) taken: (&'static [&'static str], &'static str),
+    /// How many there may be; none = as many as the machine can bear.
+    pub(super) most: Option<usize>,
+}
+
+/// Every `*` in a path.
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        path: "cameras",
+        noun: "camera",
+        owner: "the camera's id",
+        example: "front_door",
+        taken: (RESERVED_IDS, "a topic"),
+        most: None,
+    },
+    Family {
+        path: "notify",
+        noun: "target",
+        owner: "the target's name",
+        example: "phone",
+        taken: (&["test"], "a command"),
+        most: Some(16),
+    },
+];
 
 /// A section of the file, in the file's order.
 pub(super) struct Section {
@@ -73,6 +114,17 @@ pub(super) const SECTIONS: &[Section] = &[
         doc: "How motion is found. Rectangles are `[x, y, width, height]` in fractions of the picture, 0 to 1 from the \
               top left corner.",
     },
+    Section {
+        path: "notify.*",
+        doc: "Whom to tell of what, by mail or by a web hook, without Home Assistant. One section per target, at most 16; the \
+              last part of its name is yours to choose (a-z, 0-9 and _). docs/notify.md has complete examples. Without \
+              such a section nothing is sent anywhere.",
+    },
+    Section {
+        path: "public_address",
+        doc: "Whether to notice when the address changes under which your home is seen from outside. Off unless you name \
+              whom to ask: nobody is asked by default.",
+    },
 ];
 
 /// Every key, in the order of the annotated file.
@@ -99,7 +151,7 @@ pub(super) const KEYS: &[Key] = &[
         "The broker's TCP port. 0: 1883, or 8883 with TLS."),
     key("mqtt.username", text("", "text", any),
         "The user at the external broker. Empty: log in without a name."),
-    key("mqtt.password", Kind::Secret,
+    key("mqtt.password", secret("text", any),
         "The password of that user. Better keep it out of this file: use `password_file` or the environment."),
     key("mqtt.password_file", text("", "a path, or empty", path_or_empty),
         "A file whose first line is the password."),
@@ -208,6 +260,76 @@ pub(super) const KEYS: &[Key] = &[
         "Look only in these rectangles. Empty: everywhere."),
     key("cameras.*.motion.masks", Kind::Rects,
         "Never look in these rectangles: a street, a tree, a television."),
+
+    key("notify.*.type", Kind::Choice(&["mail", "webhook", "ntfy", "onesignal"]),
+        "How this target is told. A key that belongs to another type is a mistake."),
+    key("notify.*.events", text("known, unknown", "words with commas between them: motion, known, unknown, unsure, corrected, camera, security, system, address_changed, all", kinds),
+        "Which events it is told of."),
+    key("notify.*.cameras", text("", "ids of cameras with commas between them, or empty", ids),
+        "Only events of these cameras, and those that belong to no camera. Empty: of all."),
+    key("notify.*.people", text("", "slugs of people with commas between them, such as anna, or empty", slugs),
+        "Of the events that name somebody, only those of these people. Empty: of everybody."),
+    key("notify.*.hours", text("", "spans such as 22:00-06:00, 12:00-13:00, or empty", hours),
+        "Only at these hours, in the time of the place. Empty: always."),
+    key("notify.*.days", text("", "mon, tue, wed, thu, fri, sat, sun, spans of them such as mon-fri, or empty", days),
+        "Only on these days. A span of hours over midnight belongs to the day on which it begins. Empty: on all."),
+    key("notify.*.only_when_away", Kind::Switch(false),
+        "Whether to tell only while nobody of the household is there, as far as the cameras know: nobody was recognised \
+         for `away_after`. Somebody who sits in the garden unseen counts as away."),
+    key("notify.*.away_after", integer(1800, 0, 86_400, "seconds"),
+        "How long nobody may have been recognised for that."),
+    key("notify.*.quiet_too", Kind::Switch(false),
+        "Whether to tell of events too whose `notify` is false, such as the same person twice in an hour."),
+    key("notify.*.picture", Kind::Switch(true),
+        "Whether the event's picture goes along. Never with onesignal."),
+    key("notify.*.give_up_after", integer(24, 1, 168, "hours"),
+        "How long a message is tried again when the target cannot be reached."),
+    key("notify.*.server", text("", "a host name or IP address; mail only", mail_host),
+        "The mail server."),
+    key("notify.*.port", integer(0, 0, 65_535, ""),
+        "Its TCP port; mail only. 0: 587 with starttls, 465 with tls, 25 with none."),
+    key("notify.*.security", Kind::Choice(&["starttls", "tls", "none"]),
+        "How the mail server is talked to: TLS after a greeting, TLS from the first byte, or in the clear. With starttls \
+         nothing is sent to a server that does not offer it."),
+    key("notify.*.username", text("", "text, or empty; mail only", any),
+        "The user at the mail server. Empty: no login."),
+    key("notify.*.password", secret("text; mail only", any),
+        "The password of that user. Better keep it out of this file: use `password_file` or the environment."),
+    key("notify.*.password_file", text("", "a path, or empty; mail only", path_or_empty),
+        "A file whose first line is the password."),
+    key("notify.*.from", text("", "a mail address such as Doorward <doorward@example.org>; mail only", one_mailbox),
+        "Who writes the mail."),
+    key("notify.*.to", text("", "mail addresses with commas between them; mail only", mailboxes),
+        "Who gets the mail."),
+    key("notify.*.url", secret("an address with https:// or http://; webhook, ntfy and onesignal", empty_or_url),
+        "Where the message is sent; for ntfy the server without the topic. Never shown, since many such addresses are \
+         secret. onesignal, empty: https://api.onesignal.com/notifications."),
+    key("notify.*.token", secret("text; webhook, ntfy and onesignal", header),
+        "Sent as `Authorization: Bearer`, to onesignal as `Authorization: Key`."),
+    key("notify.*.token_file", text("", "a path, or empty; webhook, ntfy and onesignal", path_or_empty),
+        "A file whose first line is the token."),
+    key("notify.*.secret", secret("text; webhook only", any),
+        "Signs each message with HMAC-SHA256, so that the receiver knows it is ours. Empty: not signed."),
+    key("notify.*.secret_file", text("", "a path, or empty; webhook only", path_or_empty),
+        "A file whose first line is the secret."),
+    key("notify.*.topic", text("", "1 to 64 characters, only letters, digits, _ and -; ntfy only", ntfy_topic),
+        "The topic at the ntfy server. Whoever knows its name can read it, unless your server asks for a login."),
+    key("notify.*.app_id", text("", "the id of your app; onesignal only", header),
+        "Which app's users are told."),
+    key("notify.*.segments", text("Total Subscriptions", "names with commas between them; onesignal only", any),
+        "Which of the app's segments are told."),
+    key("notify.*.ca_file", text("", "a path, or empty", path_or_empty),
+        "A PEM file with the certificate authorities to trust, for a server with a certificate of your own making. \
+         Empty: those of the system."),
+
+    key("public_address.ask", secret("empty, an address with https:// or http://, or dns:NAME@SERVER", ask),
+        "Whom to ask. An address has to answer with nothing but an IP address, or with JSON that has it as \"ip\". \
+         dns:NAME@SERVER asks that server for NAME, such as dns:home.example.org@192.0.2.53 or, with a port, \
+         dns:home.example.org@[2001:db8::53]:5353. Empty: nobody is asked."),
+    key("public_address.interval", integer(900, 60, 86_400, "seconds"),
+        "How often."),
+    key("public_address.ca_file", text("", "a path, or empty", path_or_empty),
+        "A PEM file with the certificate authorities to trust for an https:// address. Empty: those of the system."),
 ];
 
 /// First topic segments under the node that are taken, so that no camera can have them as its id.
@@ -233,6 +355,10 @@ const fn text(default: &'static str, allowed: &'static str, check: fn(&str) -> R
     Kind::Text { default, allowed, check }
 }
 
+const fn secret(allowed: &'static str, check: fn(&str) -> Result<(), String>) -> Kind {
+    Kind::Secret { allowed, check }
+}
+
 const fn integer(default: i64, min: i64, max: i64, unit: &'static str) -> Kind {
     Kind::Integer { default, min, max, unit }
 }
@@ -253,24 +379,32 @@ impl Key {
     }
 }
 
-/// The path with a camera's id replaced by `*`.
+/// The family of a path such as `cameras.porch.fps`, and the name in it.
+pub(super) fn family(path: &str) -> Option<(&'static Family, &str)> {
+    let (first, rest) = path.split_once('.')?;
+    let family = FAMILIES.iter().find(|family| family.path == first)?;
+    Some((family, rest.split('.').next().unwrap_or(rest)))
+}
+
+/// The path with the name that the user chose replaced by `*`.
 pub(super) fn pattern(path: &str) -> String {
     let mut parts: Vec<&str> = path.split('.').collect();
-    if parts.len() > 1 && parts[0] == "cameras" {
+    if family(path).is_some() {
         parts[1] = "*";
     }
     parts.join(".")
 }
 
-/// The key at a path, cameras' ids included.
+/// The key at a path, names that the user chose included.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
     let wanted = pattern(path);
     KEYS.iter().find(|key| key.path == wanted)
 }
 
-/// Whether a path is a section, or the `cameras` above the sections of the cameras.
+/// Whether a path is a section, or what lies above the sections of a family.
 pub(super) fn is_section(path: &str) -> bool {
-    path == "cameras" || SECTIONS.iter().any(|section| section.path == pattern(path))
+    FAMILIES.iter().any(|family| family.path == path)
+        || SECTIONS.iter().any(|section| section.path == pattern(path))
 }
 
 fn needs<T>(what: &str) -> Result<T, String> {
@@ -312,9 +446,17 @@ fn host(text: &str) -> Result<(), String> {
     if text.contains("://") {
         return needs("only the host name; the port goes to mqtt.port, and TLS is switched on with mqtt.tls");
     }
+    host_alone(text, "only the host name; the port goes to mqtt.port")
+}
+
+fn mail_host(text: &str) -> Result<(), String> {
+    host_alone(text, "only the host name; the port has a key of its own, and so has TLS (security)")
+}
+
+fn host_alone(text: &str, otherwise: &str) -> Result<(), String> {
     let is_ipv6 = text.parse::<std::net::Ipv6Addr>().is_ok();
     if text.contains(':') && !is_ipv6 {
-        return needs("only the host name; the port goes to mqtt.port");
+        return needs(otherwise);
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
     if text.len() > 253 || !text.chars().all(allowed) {
@@ -351,5 +493,89 @@ fn filter(text: &str) -> Result<(), String> {
     match tracing_subscriber::EnvFilter::builder().parse(text) {
         Ok(_) => Ok(()),
         Err(_) => needs(levels),
+    }
+}
+
+fn kinds(text: &str) -> Result<(), String> {
+    rules::kinds(text).map(drop)
+}
+
+fn hours(text: &str) -> Result<(), String> {
+    rules::hours(text).map(drop)
+}
+
+fn days(text: &str) -> Result<(), String> {
+    rules::days(text).map(drop)
+}
+
+fn ids(text: &str) -> Result<(), String> {
+    rules::list(text).try_for_each(|id| Id::new(id).map(drop))
+}
+
+fn slugs(text: &str) -> Result<(), String> {
+    let is_slug = |word: &str| {
+        word.len() <= 64 && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    if rules::list(text).all(is_slug) {
+        Ok(())
+    } else {
+        needs("the slugs of people, only a-z, 0-9 and _, as in the topics: Jürgen Groß is juergen_gross")
+    }
+}
+
+fn mailboxes(text: &str) -> Result<(), String> {
+    if text.is_empty() || mailbox_count(text) > 0 {
+        Ok(())
+    } else {
+        needs("mail addresses such as anna@example.org, with commas between them")
+    }
+}
+
+fn one_mailbox(text: &str) -> Result<(), String> {
+    if text.is_empty() || mailbox_count(text) == 1 {
+        Ok(())
+    } else {
+        needs("one mail address, such as Doorward <doorward@example.org>")
+    }
+}
+
+fn mailbox_count(text: &str) -> usize {
+    text.parse::<Mailboxes>().map_or(0, |found| found.iter().count())
+}
+
+fn ntfy_topic(text: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if text.len() <= 64 && text.chars().all(fits) {
+        Ok(())
+    } else {
+        needs("1 to 64 characters, only letters, digits, _ and -")
+    }
+}
+
+/// What may stand in a header, and is no mistake of copying.
+fn header(text: &str) -> Result<(), String> {
+    if text.chars().all(|c| c.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        needs("plain characters, without spaces and line breaks")
+    }
+}
+
+fn empty_or_url(text: &str) -> Result<(), String> {
+    if text.is_empty() { Ok(()) } else { url(text) }
+}
+
+fn url(text: &str) -> Result<(), String> {
+    let url = reqwest::Url::parse(text).ok();
+    match url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        Some(_) => Ok(()),
+        None => needs("a whole address that begins with https:// or http://"),
+    }
+}
+
+fn ask(text: &str) -> Result<(), String> {
+    match text.strip_prefix("dns:") {
+        Some(question) => super::Question::parse(question).map(drop),
+        None => empty_or_url(text),
     }
 }

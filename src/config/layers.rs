@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 use super::Id;
 use super::cli::Flags;
 use super::faults::Faults;
-use super::keys::{self, RESERVED_IDS};
+use super::keys::{self, Family};
 use super::sources::{ENV_PREFIX, Sources};
 use super::suggest;
 use super::value::{self, Written};
@@ -52,9 +52,11 @@ impl Source for Layer {
 }
 
 impl Layer {
-    /// Takes a value of the environment or the command line, where no section has named the camera before.
+    /// Takes a value of the environment or the command line, where no section has named the camera or target before.
     fn take_text(&mut self, path: &str, text: &str, place: &str, faults: &mut Faults) {
-        if let Err(why) = camera_of(path).map_or(Ok(()), check_camera_id) {
+        if let Some((family, name)) = keys::family(path)
+            && let Err(why) = check_name(family, name)
+        {
             faults.add(path, why, place);
         }
         self.take(path, &Written::Text(text), place, faults);
@@ -63,8 +65,9 @@ impl Layer {
     /// Takes one written value, or notes what is wrong with it.
     fn take(&mut self, path: &str, written: &Written<'_>, place: &str, faults: &mut Faults) {
         let Some(key) = keys::find(path) else {
-            let message = if path == "cameras" {
-                "each camera is a section of its own, such as [cameras.front_door]".to_owned()
+            let message = if let Some(family) = keys::FAMILIES.iter().find(|family| family.path == path) {
+                let Family { path, noun, example, .. } = family;
+                format!("each {noun} is a section of its own, such as [{path}.{example}]")
             } else if keys::is_section(path) {
                 "a section with keys, not a value".to_owned()
             } else {
@@ -85,15 +88,11 @@ impl Layer {
     }
 }
 
-/// The camera's id in a path such as `cameras.porch.fps`.
-fn camera_of(path: &str) -> Option<&str> {
-    path.strip_prefix("cameras.").map(|rest| rest.split('.').next().unwrap_or(rest))
-}
-
-fn check_camera_id(id: &str) -> Result<(), String> {
-    Id::new(id).map_err(|why| format!("the camera's id {id:?} {why}"))?;
-    if RESERVED_IDS.contains(&id) {
-        return Err(format!("the camera's id {id:?} is taken by a topic; choose another"));
+fn check_name(family: &Family, name: &str) -> Result<(), String> {
+    Id::new(name).map_err(|why| format!("{} {name:?} {why}", family.owner))?;
+    let (names, by) = family.taken;
+    if names.contains(&name) {
+        return Err(format!("{} {name:?} is taken by {by}; choose another", family.owner));
     }
     Ok(())
 }
@@ -173,8 +172,10 @@ impl FileWalk<'_> {
     fn entry(&mut self, path: &str, value: &DeValue<'_>, place: &str) {
         match value {
             DeValue::Table(table) if keys::is_section(path) => {
-                if path.strip_prefix("cameras.").is_some_and(|id| !id.contains('.')) {
-                    self.camera(path, place);
+                if let Some((family, name)) = keys::family(path)
+                    && path.split('.').count() == 2
+                {
+                    self.named(family, name, path, place);
                 }
                 self.table(path, table);
             }
@@ -185,9 +186,9 @@ impl FileWalk<'_> {
         }
     }
 
-    /// A camera counts even if its section is empty.
-    fn camera(&mut self, path: &str, place: &str) {
-        match check_camera_id(path.trim_start_matches("cameras.")) {
+    /// A camera or a target counts even if its section is empty.
+    fn named(&mut self, family: &Family, name: &str, path: &str, place: &str) {
+        match check_name(family, name) {
             Ok(()) => {
                 let section = Value::new(Some(&place.to_owned()), ValueKind::Table(Map::new()));
                 self.layer.0.insert(path.to_owned(), section);

@@ -11,6 +11,7 @@ mod document;
 mod faults;
 mod keys;
 mod layers;
+mod outward;
 mod secret;
 mod sources;
 mod suggest;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use faults::{Fault, Faults};
+pub use outward::{Ask, Form, Hook, Mail, Notify, PublicAddress, Question, Security, Trust, Way};
 pub use secret::Secret;
 pub use sources::Sources;
 
@@ -66,6 +68,10 @@ pub struct Config {
     pub faces: Faces,
     /// The cameras, sorted by id; empty = find one (the first V4L2 camera, else the demo scene).
     pub cameras: Vec<Camera>,
+    /// Whom to tell of what, sorted by name; empty = nobody.
+    pub notify: Vec<Notify>,
+    /// Whom to ask under which address the home is seen; none = nobody is asked.
+    pub public_address: Option<PublicAddress>,
 }
 
 /// A topic segment: one to 32 of `a-z`, `0-9` and `_`.

@@ -2,7 +2,7 @@
 //!
 //! Not here: the names; see [`super::keys`].
 
-use super::keys::{KEYS, SECTIONS, pattern};
+use super::keys::{FAMILIES, KEYS, SECTIONS, family, pattern};
 
 /// `, did you mean X?`, or the names that are known at this place when nothing is near.
 pub(super) fn instead_of(path: &str) -> String {
@@ -17,8 +17,9 @@ pub(super) fn instead_of(path: &str) -> String {
 
 /// The best candidate: misspelt at its place, or spelt rightly at the wrong place.
 fn nearest(wanted: &str) -> Option<&'static str> {
+    let families = FAMILIES.iter().map(|family| family.path);
     let sections =
-        SECTIONS.iter().map(|section| section.path).filter(|path| !path.is_empty()).chain(["cameras"]);
+        SECTIONS.iter().map(|section| section.path).filter(|path| !path.is_empty()).chain(families);
     let known = || KEYS.iter().map(|key| key.path).chain(sections.clone());
     let by_spelling = known()
         .map(|path| (strsim::damerau_levenshtein(wanted, path), path))
@@ -34,8 +35,8 @@ fn allowance(path: &str) -> usize {
     (name.len() / 3).clamp(1, 3)
 }
 
-/// The suggestion for the camera in question, or for any.
+/// The suggestion for the camera or target in question, or for any.
 fn with_id_of(path: &str, near: &str) -> String {
-    let id = path.strip_prefix("cameras.").and_then(|rest| rest.split('.').next());
-    near.replace('*', id.unwrap_or("<id>"))
+    let name = family(path).map(|(_, name)| name);
+    near.replace('*', name.unwrap_or("<id>"))
 }

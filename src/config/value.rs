@@ -25,7 +25,7 @@ pub(super) struct Refused {
 /// The value in the key's own type, or why not.
 pub(super) fn read(key: &Key, written: &Written<'_>) -> Result<ValueKind, Refused> {
     typed(&key.kind, written).map_err(|message| {
-        let secret = matches!(key.kind, Kind::Secret);
+        let secret = matches!(key.kind, Kind::Secret { .. });
         Refused { shown: (!secret).then(|| show(written)), message }
     })
 }
@@ -36,8 +36,7 @@ pub(super) fn allowed(kind: &Kind) -> String {
         if unit.is_empty() { format!("{min} to {max}") } else { format!("{min} to {max} {unit}") }
     };
     match kind {
-        Kind::Text { allowed, .. } => (*allowed).to_owned(),
-        Kind::Secret => "text".to_owned(),
+        Kind::Text { allowed, .. } | Kind::Secret { allowed, .. } => (*allowed).to_owned(),
         Kind::Choice(words) => words.join(", "),
         Kind::Switch(_) => "true or false".to_owned(),
         Kind::Integer { min, max, unit, .. } => range(min, max, unit),
@@ -49,13 +48,9 @@ pub(super) fn allowed(kind: &Kind) -> String {
 fn typed(kind: &Kind, written: &Written<'_>) -> Result<ValueKind, String> {
     let allowed = || allowed(kind);
     match kind {
-        Kind::Text { check, .. } => {
+        Kind::Text { check, .. } | Kind::Secret { check, .. } => {
             let text = text(written).ok_or("needs to be text in \"quotes\"")?;
             check(text)?;
-            Ok(ValueKind::String(text.to_owned()))
-        }
-        Kind::Secret => {
-            let text = text(written).ok_or("needs to be text in \"quotes\"")?;
             Ok(ValueKind::String(text.to_owned()))
         }
         Kind::Choice(words) => match text(written) {

@@ -17,19 +17,32 @@ impl Values {
         Self(root)
     }
 
-    /// The ids of the cameras, sorted.
-    pub(super) fn cameras(&self) -> Vec<String> {
-        let Some(ValueKind::Table(cameras)) = self.written("cameras").map(|value| &value.kind) else {
+    /// The names in a family (`cameras`, `notify`), sorted.
+    pub(super) fn names(&self, family: &str) -> Vec<String> {
+        let Some(ValueKind::Table(named)) = self.written(family).map(|value| &value.kind) else {
             return Vec::new();
         };
-        let mut ids: Vec<String> = cameras.keys().cloned().collect();
-        ids.sort();
-        ids
+        let mut names: Vec<String> = named.keys().cloned().collect();
+        names.sort();
+        names
     }
 
     /// Where the value was written; empty for a default.
     pub(super) fn place(&self, path: &str) -> &str {
         self.written(path).and_then(Value::origin).unwrap_or_default()
+    }
+
+    /// Whether a layer sets the key to something else than its default. A copy of the annotated file sets nothing.
+    pub(super) fn differs(&self, path: &str) -> bool {
+        match (self.written(path).map(|value| &value.kind), kind(path)) {
+            (None, _) => false,
+            (Some(ValueKind::String(text)), Kind::Text { default, .. }) => text != default,
+            (Some(ValueKind::String(text)), Kind::Choice(words)) => text != words[0],
+            (Some(ValueKind::String(text)), _) => !text.is_empty(),
+            (Some(ValueKind::Boolean(switch)), Kind::Switch(default)) => switch != default,
+            (Some(ValueKind::I64(number)), Kind::Integer { default, .. }) => number != default,
+            (Some(_), _) => true,
+        }
     }
 
     /// Whether a layer sets the key to something else than an empty text.
@@ -43,7 +56,7 @@ impl Values {
             (Some(ValueKind::String(text)), _) => text.clone(),
             (_, Kind::Text { default, .. }) => (*default).to_owned(),
             (_, Kind::Choice(words)) => words[0].to_owned(),
-            (_, Kind::Secret) => String::new(),
+            (_, Kind::Secret { .. }) => String::new(),
             _ => unreachable!("{path} is not text in the table of keys"),
         }
     }

@@ -3,6 +3,7 @@
 //! Time and everything random come in as arguments; what shall happen goes out as values.
 
 pub mod appliance;
+pub mod backoff;
 pub mod checksum;
 pub mod command;
 pub mod discovery;
@@ -17,6 +18,7 @@ pub mod picture;
 pub mod problem;
 pub mod publication;
 pub mod quiet;
+pub mod rules;
 pub mod source;
 pub mod state;
 pub mod steady;

@@ -17,7 +17,10 @@ fn the_table_of_keys_is_sound() {
         assert!(SECTIONS.iter().any(|section| section.path == key.section()), "{}", key.path);
         // The default passes the key's own check, but for "empty" where that means "not set".
         let line = format!("{} = {}", key.path.replace('*', "porch"), document::default(&key.kind));
-        assert_eq!(faults_of(&line), Vec::<String>::new(), "{line}");
+        let mut faults = faults_of(&line);
+        // A target needs more than one key; only what is said of this value counts.
+        faults.retain(|fault| key.section() != "notify.*" || fault.contains(" = "));
+        assert_eq!(faults, Vec::<String>::new(), "{line}");
         if let Kind::Choice(words) = &key.kind {
             assert!(words.len() > 1, "{}", key.path);
         }
@@ -59,14 +62,15 @@ fn the_annotated_file_means_the_defaults_and_names_every_key() {
         .map(|line| if is_example(&line) { &line[1..] } else { line })
         .flat_map(|line| [line, "\n"])
         .collect();
-    let config = Case::new().file(&on).good();
+    let (without_target, _) = on.split_once("[notify.phone]").unwrap();
+    let config = Case::new().file(without_target).good();
     let expected = Camera::automatic(Id::new("front_door").unwrap(), "v4l2");
     assert_eq!(format!("{:?}", config.cameras), format!("{:?}", [expected]));
 
     let table: toml::Table = on.parse().unwrap();
     for key in KEYS {
         let mut at = &toml::Value::Table(table.clone());
-        for part in key.path.replace('*', "front_door").split('.') {
+        for part in document::example(key.path).split('.') {
             at = at.get(part).unwrap_or_else(|| panic!("{} is missing", key.path));
         }
     }

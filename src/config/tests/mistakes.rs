@@ -211,7 +211,9 @@ fn every_key_misspelt_finds_its_way_back() {
                 continue;
             }
             let lines = faults_of(&format!("{wrong} = 1"));
-            assert_eq!(lines, [format!("{wrong}: unknown key, did you mean {path}? (doorward.toml:1)")]);
+            assert_eq!(lines[0], format!("{wrong}: unknown key, did you mean {path}? (doorward.toml:1)"));
+            // A target without its keys lacks some too.
+            assert!(lines.len() == 1 || section.starts_with("notify."), "{lines:?}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The configuration through its front door: layers in, a checked `Config` or the list of mistakes out.
 //!
-//! Here: good configurations. Bad ones are in [`mistakes`], the written documents in [`documents`].
+//! Here: good configurations. Bad ones are in [`mistakes`], the written documents in [`documents`], who is told of what in
+//! [`outward`].
 
 mod documents;
 mod mistakes;
+mod outward;
 
 use std::path::Path;
 use std::time::Duration;
