@@ -67,6 +67,8 @@ struct Lab {
     size: (usize, usize),
     start: Instant,
     shown: u32,
+    /// Real time between two pictures.
+    pause: Duration,
 }
 
 impl Lab {
@@ -93,7 +95,19 @@ impl Lab {
         let stop = shutdown.clone();
         let thread = Some(std::thread::spawn(move || clips::run(parts, &stop)));
         let start = Instant::now();
-        Self { hub, orders, news, folder, shutdown, thread, pictures, size, start, shown: 0 }
+        Self {
+            hub,
+            orders,
+            news,
+            folder,
+            shutdown,
+            thread,
+            pictures,
+            size,
+            start,
+            shown: 0,
+            pause: STEP / QUICKER,
+        }
     }
 
     /// The camera takes pictures for so many of its seconds.
@@ -108,8 +122,19 @@ impl Lab {
         let (width, height) = self.size;
         self.shown += 1;
         let at = self.start + taken_after(self.shown);
+        let skipped = self.hub.skipped();
         self.hub.publish(Arc::new(Frame::live(self.shown.into(), at, width, height, Raw::Jpeg(jpeg))));
-        std::thread::sleep(STEP / QUICKER);
+        std::thread::sleep(self.pause);
+        if self.hub.skipped() > skipped {
+            // A busy machine gets a camera that is less quick.
+            self.pause = (2 * self.pause).min(2 * STEP);
+        }
+    }
+
+    /// Whether it is so long, but for what the loop did not see: it can only be as far behind as pictures are skipped.
+    fn lasts(&self, film: &Finished, seconds: f64) -> bool {
+        let slack = 0.4 + self.hub.skipped() as f64 * STEP.as_secs_f64();
+        (film.seconds - seconds).abs() < slack
     }
 
     fn card(&mut self) {
@@ -284,7 +309,7 @@ fn a_film_has_the_seconds_before_and_after_and_no_picture_is_missing() {
         index_is_in_front(&film);
         assert_eq!(film.event, "01A");
         // 3 s before, 5 s, 2 s after; orders are read with the picture that follows.
-        assert!((film.seconds - 10.0).abs() < 0.5, "{film:?}");
+        assert!(lab.lasts(&film, 10.0), "{film:?}");
         let missing = (film.seconds / STEP.as_secs_f64()).round() as u64 - u64::from(film.frames);
         assert!(
             missing <= lab.hub.skipped(),
@@ -336,7 +361,7 @@ fn what_happens_in_the_seconds_after_extends_the_film() {
     lab.end();
     let film = lab.finished();
     assert_eq!(film.event, "first");
-    assert!((film.seconds - 10.0).abs() < 0.6, "{film:?}");
+    assert!(lab.lasts(&film, 10.0), "{film:?}");
     examine(&film);
 }
 
@@ -346,7 +371,7 @@ fn no_film_is_longer_than_allowed_and_another_may_follow() {
     lab.shoot(4.0);
     lab.begin("long");
     let film = lab.finished();
-    assert!((film.seconds - 5.0).abs() < 0.3 && film.seconds <= 5.1, "{film:?}");
+    assert!(lab.lasts(&film, 5.0) && film.seconds <= 5.1, "{film:?}");
     examine(&film);
     lab.end();
     lab.shoot(1.0);
@@ -408,7 +433,7 @@ fn the_stop_signal_and_a_closed_hub_complete_the_film() {
             lab.stop()
         }
         let film = lab.finished_at_once();
-        assert!((1.0..3.0).contains(&film.seconds), "{film:?}");
+        assert!(lab.lasts(&film, 2.0), "{film:?}");
         examine(&film);
     }
 }
@@ -470,7 +495,7 @@ fn a_film_holds_its_bit_rate_and_its_times_in_a_snowstorm() {
         film.frames,
         8.0 * film.bytes as f64 / film.seconds
     );
-    assert!((film.seconds - 17.0).abs() < 1.0 && film.frames < wanted, "{film:?}");
+    assert!(lab.lasts(&film, 17.0) && film.frames < wanted, "{film:?}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub(super) enum Fault {
     Disk { path: PathBuf, error: io::Error },
     #[error("the camera gave no picture that could be filmed")]
     NoPicture,
+    #[cfg(feature = "h264")]
     #[error("the H.264 encoder failed: {0}")]
     Encoder(String),
     #[cfg(not(feature = "h264"))]
@@ -102,11 +103,15 @@ impl Film {
             Coder::Mjpeg => self.writer.sample(at, true, &picture.jpeg),
             #[cfg(feature = "h264")]
             Coder::H264(encoder) => {
-                let planes = match jpeg::decode_i420(&picture.jpeg) {
-                    Ok(planes) => planes,
-                    Err(error) => {
+                let decoded = jpeg::decode_i420(&picture.jpeg);
+                let size = (self.width & !1, self.height & !1);
+                let planes = match decoded.map_err(|error| error.to_string()) {
+                    Ok(planes) if (planes.width, planes.height) == size => planes,
+                    other => {
                         self.broken += 1;
                         if self.broken == 1 {
+                            let error =
+                                other.err().unwrap_or_else(|| "it has another size than it says".into());
                             tracing::warn!(%error, "a clip leaves out a picture; further ones of this clip are not told");
                         }
                         return Ok(());

@@ -25,6 +25,7 @@ pub(super) enum Codec {
     /// Whole JPEGs.
     Mjpeg,
     /// NAL units with their length in four bytes before each (ISO/IEC 14496-15); the parameter sets stand in the index only.
+    #[cfg_attr(not(feature = "h264"), expect(dead_code, reason = "only the encoder makes it"))]
     Avc {
         /// Sequence parameter set.
         sps: Vec<u8>,
