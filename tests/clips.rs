@@ -421,6 +421,18 @@ fn another_size_ends_the_film() {
 }
 
 #[test]
+fn a_clock_that_goes_back_ends_the_film() {
+    let mut lab = Lab::start(settings(CODECS[0]));
+    lab.shoot(5.0);
+    lab.begin("once");
+    lab.shoot(1.0);
+    lab.shown = 1;
+    let film = lab.finished();
+    assert!(film.seconds < 5.0, "{film:?}");
+    examine(&film);
+}
+
+#[test]
 fn the_stop_signal_and_a_closed_hub_complete_the_film() {
     for close in [false, true] {
         let mut lab = Lab::start(settings(CODECS[0]));
@@ -513,9 +525,15 @@ fn what_a_crash_has_left_is_removed_and_nothing_else() {
 #[test]
 fn a_folder_that_cannot_be_written_is_told_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("file");
-    std::fs::write(&file, "no folder").unwrap();
-    let mut lab = Lab::start(settings(CODECS[0]));
+    let left_over = folder.path().join("left.part");
+    std::fs::write(&left_over, "left over").unwrap();
+    let mut lab = Lab::within(folder, settings(CODECS[0]), (WIDTH, HEIGHT), walk(WIDTH, HEIGHT));
+    // The loop makes its folder at the start, so it has to be past that.
+    let give_up = Instant::now() + DEADLINE;
+    while left_over.exists() {
+        assert!(Instant::now() < give_up, "the loop must tidy up");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     std::fs::remove_dir_all(lab.folder.path()).unwrap();
     lab.begin("lost");
     let News::Failed { event, reason } = lab.told() else { panic!("there is no folder") };

@@ -51,8 +51,10 @@ pub(super) struct Film {
     height: usize,
     /// Time between two pictures, for how long the last one is shown.
     every: Duration,
-    /// When the first picture in the file was captured.
+    /// When the first picture in the file was captured, the last in the file, and the last at all: the encoder may leave some out.
     first: Option<Instant>,
+    written: Option<Instant>,
+    last: Option<Instant>,
     /// Pictures that could not be read.
     #[cfg(feature = "h264")]
     broken: u32,
@@ -86,19 +88,23 @@ impl Film {
             height,
             every: settings.interval(),
             first: None,
+            written: None,
+            last: None,
             #[cfg(feature = "h264")]
             broken: 0,
         })
     }
 
-    /// Whether this picture can follow the ones before: a film has one size, and an end.
-    pub(super) fn takes(&self, picture: &Picture) -> bool {
-        (picture.width, picture.height) == (self.width, self.height) && self.writer.has_room()
+    /// Whether this picture can follow the ones before: a film has one size and an end, and its time does not go back.
+    pub(super) fn takes(&self, captured_at: Instant, picture: &Picture) -> bool {
+        let is_later = self.last.is_none_or(|last| captured_at > last);
+        is_later && (picture.width, picture.height) == (self.width, self.height) && self.writer.has_room()
     }
 
     /// Appends a picture. One that cannot be read is left out.
     pub(super) fn add(&mut self, captured_at: Instant, picture: &Picture) -> Result<(), Fault> {
         let at = self.first.map_or(Duration::ZERO, |first| captured_at.saturating_duration_since(first));
+        self.last = Some(captured_at);
         let written = match &mut self.coder {
             Coder::Mjpeg => self.writer.sample(at, true, &picture.jpeg),
             #[cfg(feature = "h264")]
@@ -126,6 +132,7 @@ impl Film {
             }
         };
         self.first.get_or_insert(captured_at);
+        self.written = Some(captured_at);
         written.map_err(|error| disk(&self.path, error))
     }
 
@@ -149,8 +156,11 @@ impl Film {
         let (width, height) = (self.width & even, self.height & even);
         let side = |side: usize| u16::try_from(side).map_err(|_| Fault::Size(width, height));
         let track = Track { width: side(width)?, height: side(height)?, codec };
+        let left_out =
+            self.written.zip(self.last).map(|(written, last)| last.saturating_duration_since(written));
+        let shown = left_out.unwrap_or_default() + self.every;
         let on_disk = || -> io::Result<(f64, u64)> {
-            let (file, seconds) = self.writer.finish(&track, self.every)?;
+            let (file, seconds) = self.writer.finish(&track, shown)?;
             let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.sync_all()?;
             Ok((seconds, file.metadata()?.len()))

@@ -241,7 +241,7 @@ impl<T: FnMut(News)> Studio<T> {
     fn write_one(&mut self) {
         let Some(take) = &mut self.take else { return };
         let Some(oldest) = self.ring.oldest() else { return };
-        let fits = take.film.as_ref().is_none_or(|film| film.takes(&oldest.item));
+        let fits = take.film.as_ref().is_none_or(|film| film.takes(oldest.at, &oldest.item));
         if take.is_over(oldest.at) || !fits {
             // The picture stays: it may be one of the seconds before the next event.
             return self.finish();
