@@ -11,8 +11,8 @@ use super::outward;
 use super::sources::Sources;
 use super::values::Values;
 use super::{
-    Broker, Camera, ClientCertificate, Config, Detector, Faces, Http, Id, Log, LogFormat, Login, Motion,
-    Mqtt, Node, Secret, Server, StartValues, Tls,
+    Broker, Camera, ClientCertificate, ClipCodec, Clips, Config, Detector, Faces, Http, Id, Log, LogFormat,
+    Login, Motion, Mqtt, Node, Secret, Server, StartValues, Tls,
 };
 use crate::logic::quiet::Policy;
 use crate::logic::source::Spec;
@@ -32,6 +32,7 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         broker,
         http,
         faces: faces(values, &data_dir),
+        clips: clips(values, faults),
         cameras: cameras(values, faults),
         notify: outward::targets(values, faults),
         public_address: outward::public_address(values, faults),
@@ -294,6 +295,28 @@ fn faces(values: &Values, data_dir: &Path) -> Faces {
         },
         keep_unknown: Duration::from_hours(24 * values.integer::<u64>("faces.keep_unknown_days")),
     }
+}
+
+fn clips(values: &Values, faults: &mut Faults) -> Option<Clips> {
+    let codec = match values.text("clips.format").as_str() {
+        "h264" => ClipCodec::H264,
+        "mjpeg" => ClipCodec::Mjpeg,
+        _ => return None,
+    };
+    if codec == ClipCodec::H264 && !cfg!(feature = "h264") {
+        let message = "this program was built without H.264; use \"mjpeg\", or build with the feature h264";
+        let value = Some("\"h264\"".to_owned());
+        faults.push("clips.format", value, message.to_owned(), values.place("clips.format"));
+    }
+    Some(Clips {
+        codec,
+        pre_roll: values.seconds("clips.pre_roll"),
+        post_roll: values.seconds("clips.post_roll"),
+        max_length: values.seconds("clips.max_length"),
+        ring_bytes: values.integer::<usize>("clips.ring_mb") * 1_000_000,
+        fps: values.integer("clips.fps"),
+        bits_per_second: values.integer::<u32>("clips.bitrate_kbps") * 1000,
+    })
 }
 
 fn cameras(values: &Values, faults: &mut Faults) -> Vec<Camera> {

@@ -105,6 +105,10 @@ pub(super) const SECTIONS: &[Section] = &[
     Section { path: "http", doc: "The web page, the streams and the API." },
     Section { path: "faces", doc: "Finding and recognising faces, for all cameras." },
     Section {
+        path: "clips",
+        doc: "Short films of events, with the seconds before and after. What they cost and need: docs/clips.md.",
+    },
+    Section {
         path: "cameras.*",
         doc: "One section per camera; the last part of its name is the camera's id (a-z, 0-9 and _), which is part of \
               every topic. Without any such section the first USB camera is used, or the demo scene when there is none.",
@@ -215,6 +219,22 @@ pub(super) const KEYS: &[Key] = &[
         "After somebody known came, motion events at the same camera have `notify` false for so long."),
     key("faces.keep_unknown_days", integer(14, 0, 365, "days"),
         "How long the pictures of unknown faces are kept on this machine, so that you can say who it was. 0 keeps none."),
+
+    key("clips.format", Kind::Choice(&["off", "h264", "mjpeg"]),
+        "Whether events are filmed, and how. h264: small, plays in browsers, costs processor time while it films. mjpeg: the \
+         camera's own pictures, nearly free but many times larger, and plays in VLC but not in browsers."),
+    key("clips.pre_roll", number(5.0, 0.0, 30.0, "seconds"),
+        "How much from before the event is in the film. These seconds wait in memory."),
+    key("clips.post_roll", number(5.0, 0.0, 60.0, "seconds"),
+        "How much from after the event is in the film. What happens in this time extends the film."),
+    key("clips.max_length", number(60.0, 5.0, 600.0, "seconds"),
+        "The length of a film at most, with the seconds before and after."),
+    key("clips.ring_mb", integer(24, 1, 512, "megabytes"),
+        "The memory for the seconds before, of each camera. Where it does not suffice, these seconds are fewer."),
+    key("clips.fps", integer(10, 1, 30, "frames per second"),
+        "The rate of a film at most; the camera's own rate is the other limit."),
+    key("clips.bitrate_kbps", integer(1500, 100, 20_000, "kilobits per second"),
+        "How large a film may be, for h264 only. 1500 are 11 megabytes a minute."),
 
     key("cameras.*.name", text("", "up to 64 characters", name_or_empty),
         "The name that Home Assistant shows. Empty: made from the id."),

@@ -66,6 +66,8 @@ pub struct Config {
     pub http: Http,
     /// Face detection and recognition.
     pub faces: Faces,
+    /// Short films of events; none = nothing is filmed.
+    pub clips: Option<Clips>,
     /// The cameras, sorted by id; empty = find one (the first V4L2 camera, else the demo scene).
     pub cameras: Vec<Camera>,
     /// Whom to tell of what, sorted by name; empty = nobody.
@@ -244,6 +246,42 @@ pub enum Detector {
     Yunet,
     /// The SeetaFace funnel of the `rustface` crate.
     Rustface,
+}
+
+/// Short films of events, the same for all cameras.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clips {
+    /// How pictures are stored.
+    pub codec: ClipCodec,
+    /// How much from before the event is in a film, 0 to 30 s.
+    pub pre_roll: Duration,
+    /// How much from after the event is in a film, 0 to 60 s.
+    pub post_roll: Duration,
+    /// The length of a film at most, 5 s to 10 min.
+    pub max_length: Duration,
+    /// Memory for the seconds before, bytes for each camera.
+    pub ring_bytes: usize,
+    /// Pictures a second at most, 1 to 30.
+    pub fps: u32,
+    /// The mean rate that the H.264 encoder aims at, 100 000 to 20 000 000 bits a second.
+    pub bits_per_second: u32,
+}
+
+impl Clips {
+    /// The time between two pictures.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs(1) / self.fps.max(1)
+    }
+}
+
+/// How the pictures of a film are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClipCodec {
+    /// Coded anew as H.264.
+    H264,
+    /// The camera's JPEGs as they are.
+    Mjpeg,
 }
 
 /// One camera.

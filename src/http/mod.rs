@@ -20,6 +20,8 @@ mod front;
 mod inner;
 mod page;
 mod picture;
+#[cfg_attr(not(test), expect(dead_code, reason = "the route to films comes with the archive"))]
+mod range;
 mod relay;
 mod reply;
 mod route;

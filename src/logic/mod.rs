@@ -15,6 +15,7 @@ pub mod history;
 pub mod input;
 pub mod motion;
 pub mod picture;
+pub mod preroll;
 pub mod problem;
 pub mod publication;
 pub mod quiet;

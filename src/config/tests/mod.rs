@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::cli::{Cli, Command};
-use super::{Camera, Config, Detector, Faults, Id, LogFormat, Sources, load};
+use super::{Camera, ClipCodec, Config, Detector, Faults, Id, LogFormat, Sources, load};
 
 /// Layers to hand to `load`, built up by the test.
 struct Case {
@@ -77,7 +77,7 @@ fn nothing_at_all_is_a_good_configuration() {
     assert_eq!(config.http.bind.to_string(), "0.0.0.0:8420");
     assert_eq!(config.faces.folder, Path::new("data/faces"));
     assert_eq!((config.faces.detector, config.faces.interval), (Detector::Yunet, Duration::from_millis(250)));
-    assert!(config.cameras.is_empty() && config.file.is_none());
+    assert!(config.cameras.is_empty() && config.file.is_none() && config.clips.is_none());
 }
 
 #[test]
@@ -212,4 +212,20 @@ fn layers_meet_inside_one_camera_and_lists_replace_lists() {
     assert_eq!((porch.name.as_str(), porch.fps, porch.area.as_deref()), ("Porch", 20, Some("Garden")));
     assert_eq!(porch.motion.hold, Duration::from_secs(9));
     assert_eq!(porch.motion.masks, [crate::logic::picture::Rect { x: 0.5, y: 0.0, w: 0.5, h: 1.0 }]);
+}
+
+#[test]
+fn clips_are_off_until_a_format_is_chosen() {
+    let file = "[clips]\nformat = \"mjpeg\"\npre_roll = 2.5\nmax_length = 90\nring_mb = 2\nfps = 5\nbitrate_kbps = 800";
+    let clips = Case::new().file(file).good().clips.unwrap();
+    assert_eq!((clips.codec, clips.pre_roll), (ClipCodec::Mjpeg, Duration::from_millis(2500)));
+    assert_eq!((clips.post_roll, clips.max_length), (Duration::from_secs(5), Duration::from_secs(90)));
+    assert_eq!((clips.ring_bytes, clips.fps, clips.bits_per_second), (2_000_000, 5, 800_000));
+    assert_eq!(clips.interval(), Duration::from_millis(200));
+    let lines = faults_of("clips.format = \"h264\"");
+    if cfg!(feature = "h264") {
+        assert_eq!(lines, Vec::<String>::new());
+    } else {
+        assert!(lines[0].contains("built without H.264; use \"mjpeg\""), "{lines:?}");
+    }
 }
