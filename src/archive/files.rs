@@ -3,7 +3,7 @@
 //! Not here: what the database says about them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{DirBuilder, File as Open};
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use ulid::Ulid;
 
 use super::fault::Fault;
-use super::path::{self, File};
 use crate::atomic;
+use crate::logic::kept_file::{self, KeptFile};
 
 /// Files written in one go. Folders wait for the disk once, at the end, instead of once a file.
 pub(super) struct Batch<'a> {
@@ -27,7 +27,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Writes a file under its final name once its content is on the disk.
-    pub(super) fn write(&mut self, id: &str, kind: File, bytes: &[u8]) -> Result<(), Fault> {
+    pub(super) fn write(&mut self, id: &str, kind: KeptFile, bytes: &[u8]) -> Result<(), Fault> {
         let path = self.place(id, kind)?;
         // The last step waits for the folder.
         let [create, write, sync, rename, _] = atomic::steps(&path, bytes, 0o600);
@@ -40,15 +40,15 @@ impl<'a> Batch<'a> {
     }
 
     /// Moves a finished file in; from another file system as a copy.
-    pub(super) fn move_in(&mut self, id: &str, kind: File, from: &Path) -> Result<(), Fault> {
+    pub(super) fn move_in(&mut self, id: &str, kind: KeptFile, from: &Path) -> Result<(), Fault> {
         let path = self.place(id, kind)?;
-        let synced = Open::open(from).and_then(|file| file.sync_all());
+        let synced = File::open(from).and_then(|file| file.sync_all());
         match synced.and_then(|()| std::fs::rename(from, &path)) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 let temp = atomic::temp_of(&path);
                 let copied = std::fs::copy(from, &temp)
-                    .and_then(|_| Open::open(&temp)?.sync_all())
+                    .and_then(|_| File::open(&temp)?.sync_all())
                     .and_then(|()| std::fs::rename(&temp, &path));
                 copied.map_err(|error| {
                     let _ = std::fs::remove_file(&temp);
@@ -64,12 +64,12 @@ impl<'a> Batch<'a> {
     /// Waits until the names are on the disk.
     pub(super) fn finish(self) -> Result<(), Fault> {
         self.touched.iter().try_for_each(|folder| {
-            Open::open(folder).and_then(|folder| folder.sync_all()).map_err(Fault::of("write", folder))
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(Fault::of("write", folder))
         })
     }
 
-    fn place(&mut self, id: &str, kind: File) -> Result<PathBuf, Fault> {
-        let path = path::path(self.folder, id, kind)
+    fn place(&mut self, id: &str, kind: KeptFile) -> Result<PathBuf, Fault> {
+        let path = kept_file::path(self.folder, id, kind)
             .ok_or_else(|| Fault::Refused(format!("\"{id}\" is not the id of an event")))?;
         let day = path.parent().expect("it lies in the folder of its day").to_owned();
         match DirBuilder::new().mode(0o700).create(&day) {
@@ -85,9 +85,9 @@ impl<'a> Batch<'a> {
 /// Which files an event has, and their bytes together.
 pub(super) fn measure(folder: &Path, id: &str) -> (u8, u64) {
     let mut sum = (0, 0);
-    for kind in File::ALL {
+    for kind in KeptFile::ALL {
         let length =
-            path::path(folder, id, kind).and_then(|path| path.metadata().ok()).map(|file| file.len());
+            kept_file::path(folder, id, kind).and_then(|path| path.metadata().ok()).map(|file| file.len());
         if let Some(length) = length.filter(|length| *length > 0) {
             sum = (sum.0 | kind.bit(), sum.1 + length);
         }
@@ -97,8 +97,8 @@ pub(super) fn measure(folder: &Path, id: &str) -> (u8, u64) {
 
 /// Removes the files of an event, and the folder of its day if that was the last.
 pub(super) fn remove(folder: &Path, id: &str) {
-    for kind in File::ALL {
-        if let Some(path) = path::path(folder, id, kind) {
+    for kind in KeptFile::ALL {
+        if let Some(path) = kept_file::path(folder, id, kind) {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     tracing::warn!(
@@ -108,7 +108,7 @@ pub(super) fn remove(folder: &Path, id: &str) {
                 }
                 Ok(()) | Err(_) => {}
             }
-            if kind == File::Clip {
+            if kind == KeptFile::Clip {
                 let _ = path.parent().map(std::fs::remove_dir);
             }
         }
@@ -121,14 +121,14 @@ pub(super) fn list(folder: &Path) -> Result<BTreeMap<Ulid, u8>, Fault> {
     for day in std::fs::read_dir(folder).map_err(Fault::of("read", folder))? {
         let day = day.map_err(Fault::of("read", folder))?;
         let name = day.file_name();
-        let Some(day_name) = name.to_str().filter(|name| path::is_day(name)) else { continue };
+        let Some(day_name) = name.to_str().filter(|name| kept_file::is_day(name)) else { continue };
         let day = day.path();
         for file in std::fs::read_dir(&day).map_err(Fault::of("read", &day))? {
             let file = file.map_err(Fault::of("read", &day))?;
             let name = file.file_name();
             if name.as_bytes().ends_with(b".tmp") {
                 let _ = std::fs::remove_file(file.path());
-            } else if let Some((id, kind)) = name.to_str().and_then(|name| path::parse(day_name, name)) {
+            } else if let Some((id, kind)) = name.to_str().and_then(|name| kept_file::parse(day_name, name)) {
                 *found.entry(id).or_default() |= kind.bit();
             }
         }

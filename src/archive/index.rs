@@ -8,8 +8,8 @@ use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::path::File;
 use crate::logic::history::Query;
+use crate::logic::kept_file::KeptFile;
 
 /// One event. Words are numbers of [`Index::word`], 0 is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub(super) struct Slot {
     pub event_type: u16,
     pub camera: u16,
     pub person: u16,
-    /// Bits of [`File`].
+    /// Bits of [`KeptFile`].
     pub files: u8,
     pub pinned: bool,
 }
@@ -146,7 +146,7 @@ impl Index {
     /// The events of a camera that have a small picture, `from` inclusive and `to` exclusive in milliseconds, oldest first.
     pub(super) fn pictured(&self, camera: &str, from: i64, to: i64) -> Vec<Slot> {
         let Some(camera) = self.words.get(camera) else { return Vec::new() };
-        let fits = |slot: &&Slot| slot.camera == *camera && File::Thumb.is_in(slot.files);
+        let fits = |slot: &&Slot| slot.camera == *camera && KeptFile::Thumbnail.is_in(slot.files);
         self.range(Some(from), Some(to)).filter(fits).copied().collect()
     }
 

@@ -9,7 +9,6 @@ mod fault;
 mod files;
 mod forget;
 mod index;
-mod path;
 mod picture;
 mod read;
 mod room;
@@ -37,11 +36,11 @@ use ulid::Ulid;
 use self::database::Refusal;
 use self::fault::Fault;
 use self::index::{Index, Slot};
-pub use self::path::{File, path};
 use self::room::Strays;
 pub use self::run::{Order, run};
 use self::write::{Full, Work};
 use crate::logic::history::{ArchiveNews, Delivery};
+use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::steady::Steady;
 
 /// How much is kept. The oldest go first; those that are pinned stay.
@@ -224,7 +223,7 @@ impl Archive {
         let mut rows = rows.query([])?;
         while let Some(row) = rows.next()? {
             let id = row.get_ref(1)?.as_str().map_err(|error| Fault::Damaged(error.to_string()))?;
-            let on_disk = path::ulid(id).and_then(|id| found.remove(&id)).unwrap_or(0);
+            let on_disk = kept_file::ulid(id).and_then(|id| found.remove(&id)).unwrap_or(0);
             let mut word = |column| -> Result<u16, Fault> {
                 let text = row.get_ref(column)?;
                 let text = text.as_str_or_null().map_err(|error| Fault::Damaged(error.to_string()))?;
@@ -244,7 +243,7 @@ impl Archive {
             };
             if slot.files != on_disk {
                 let (files, bytes) = files::measure(&self.folder, id);
-                let is_lost = File::Picture.is_in(slot.files & !files);
+                let is_lost = KeptFile::Picture.is_in(slot.files & !files);
                 apart.push(Apart { seq: slot.seq, is_lost, files, bytes });
                 (slot.files, slot.bytes) = (files, u32::try_from(bytes).unwrap_or(u32::MAX));
             }

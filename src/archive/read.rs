@@ -12,12 +12,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
-use super::path::{File, path};
 use super::picture::{self, ON_A_STRIP};
 use super::{Archive, Kept};
 use crate::logic::command::Answer;
 use crate::logic::history::{Query, Request, page};
 use crate::logic::input::Now;
+use crate::logic::kept_file::{KeptFile, path};
 use crate::logic::problem::{Problem, quoted};
 
 /// Strips in memory at most.
@@ -154,7 +154,7 @@ impl Archive {
             let mut id = id;
             let id: Option<String> =
                 id.query_row([slot.seq], |row| row.get(0)).optional().map_err(Fault::from)?;
-            let file = id.and_then(|id| path(&self.folder, &id, File::Thumb));
+            let file = id.and_then(|id| path(&self.folder, &id, KeptFile::Thumbnail));
             thumbs.push((at.strftime("%H:%M").to_string(), file.and_then(|file| std::fs::read(file).ok())));
         }
         let jpeg = picture::strip(&thumbs).map_err(|error| Problem::Disk { detail: error.to_string() })?;
@@ -191,13 +191,13 @@ pub(super) fn shown(row: &Row, mut record: Map<String, Value>) -> Map<String, Va
     let below = |name: &str| json!(format!("/api/events/{}/{name}", row.id));
     record.insert("id".into(), json!(row.id));
     record.insert("pinned".into(), json!(row.pinned));
-    if File::Thumb.is_in(row.files) {
+    if KeptFile::Thumbnail.is_in(row.files) {
         record.insert("thumbnail".into(), below("thumbnail.jpg"));
     }
-    if File::Best.is_in(row.files) {
+    if KeptFile::Best.is_in(row.files) {
         record.insert("best".into(), below("best.jpg"));
     }
-    if File::Clip.is_in(row.files) {
+    if KeptFile::Clip.is_in(row.files) {
         let clip = record.entry("clip").or_insert(Value::Null);
         if !clip.is_object() {
             *clip = json!({});
@@ -209,6 +209,6 @@ pub(super) fn shown(row: &Row, mut record: Map<String, Value>) -> Map<String, Va
 
 /// The best picture that an event has.
 pub(super) fn best(folder: &Path, id: &str, files: u8) -> Option<PathBuf> {
-    let kind = [File::Best, File::Picture].into_iter().find(|kind| kind.is_in(files))?;
+    let kind = [KeptFile::Best, KeptFile::Picture].into_iter().find(|kind| kind.is_in(files))?;
     path(folder, id, kind)
 }

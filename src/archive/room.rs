@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::read::{Row, row_of};
 use super::{Archive, database, files};
 use crate::logic::input::Now;
+use crate::logic::kept_file;
 
 /// Events that go in one transaction.
 const ROUND: u64 = 64;
@@ -56,7 +57,7 @@ impl Archive {
         let mut fact = self.db.prepare("SELECT value FROM facts WHERE name = 'lost_up_to'")?;
         let lost_up_to: Option<String> = fact.query_row([], |row| row.get(0)).optional()?;
         drop(fact);
-        let lost_up_to = lost_up_to.and_then(|id| super::path::ulid(&id));
+        let lost_up_to = lost_up_to.and_then(|id| kept_file::ulid(&id));
         self.strays = Strays::default();
         for id in found.into_keys() {
             let name = id.to_string();

@@ -10,11 +10,12 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use ulid::Ulid;
 
-use super::{Archive, File, Limits, path};
+use super::{Archive, Limits};
 use crate::jpeg;
 use crate::logic::command::Answer;
 use crate::logic::history::{Addition, ArchiveNews, Delivered, Entry, Query, Request};
 use crate::logic::input::Now;
+use crate::logic::kept_file::{KeptFile, path};
 use crate::logic::problem::Problem;
 
 /// 2026-01-02T03:04:05Z.
@@ -130,11 +131,11 @@ impl Kit {
         self.list(Query { limit: 500, ..Query::default() }).1
     }
 
-    pub(super) fn path(&self, number: u128, kind: File) -> PathBuf {
+    pub(super) fn path(&self, number: u128, kind: KeptFile) -> PathBuf {
         path(&self.folder, &id(number), kind).unwrap()
     }
 
-    pub(super) fn has(&self, number: u128, kind: File) -> bool {
+    pub(super) fn has(&self, number: u128, kind: KeptFile) -> bool {
         self.path(number, kind).exists()
     }
 
@@ -263,15 +264,15 @@ fn events_wait_for_two_seconds_for_company_or_for_a_question() {
     assert_eq!(kit.archive.due(), None);
     kit.keep(pictured(1));
     assert_eq!(kit.archive.due(), Some(kit.begin + Duration::from_secs(2)));
-    assert!(!kit.has(1, File::Picture));
+    assert!(!kit.has(1, KeptFile::Picture));
     assert_eq!(kit.all(), [1], "what an answer shows is on the disk");
-    assert!(kit.has(1, File::Picture) && kit.archive.due().is_none());
+    assert!(kit.has(1, KeptFile::Picture) && kit.archive.due().is_none());
     for number in 2..=32 {
         kit.keep(pictured(number));
-        assert!(!kit.has(number, File::Picture));
+        assert!(!kit.has(number, KeptFile::Picture));
     }
     kit.keep(pictured(33));
-    assert!(kit.has(2, File::Picture) && kit.has(33, File::Picture), "thirty-two do not wait");
+    assert!(kit.has(2, KeptFile::Picture) && kit.has(33, KeptFile::Picture), "thirty-two do not wait");
 }
 
 #[test]
@@ -297,13 +298,13 @@ fn pictures_thumbnails_additions_and_clips_are_listed_where_they_are() {
             assert_eq!((&record["image"], &record["duration_s"]), (&image, &json!(4)));
             assert_eq!((&record["best"], &record["thumbnail"]), (&at("best.jpg"), &at("thumbnail.jpg")));
             assert_eq!(record["pinned"], json!(false));
-            assert_eq!(std::fs::read(kit.path(number, File::Picture)).unwrap(), photo(640, 360));
-            let thumb = std::fs::read(kit.path(number, File::Thumb)).unwrap();
+            assert_eq!(std::fs::read(kit.path(number, KeptFile::Picture)).unwrap(), photo(640, 360));
+            let thumb = std::fs::read(kit.path(number, KeptFile::Thumbnail)).unwrap();
             assert_eq!(jpeg::check(&thumb).unwrap(), size, "of the best picture");
             let kept = kit.archive.recall(now, &id).unwrap();
             assert_eq!(
                 kept.picture.as_ref(),
-                std::fs::read(kit.path(number, File::Best)).ok().map(Bytes::from).as_ref()
+                std::fs::read(kit.path(number, KeptFile::Best)).ok().map(Bytes::from).as_ref()
             );
             assert_eq!(Value::Object(kept.record), record);
         }
@@ -312,13 +313,13 @@ fn pictures_thumbnails_additions_and_clips_are_listed_where_they_are() {
         assert_eq!((&record["clip"], kit.get(2).unwrap().get("clip")), (&clip, None));
         kit = kit.reopen(ALL).0;
     }
-    assert!(!clip.exists() && kit.has(1, File::Clip));
+    assert!(!clip.exists() && kit.has(1, KeptFile::Clip));
     // Too late: nothing is left lying about.
     std::fs::write(&clip, "clip").unwrap();
     kit.archive.clip(kit.now(), &id(9), clip.clone(), Map::new());
     kit.archive.add(kit.now(), &id(9), addition(photo(64, 64)));
     kit.flush();
-    assert!(!clip.exists() && !kit.has(9, File::Clip) && !kit.has(9, File::Best));
+    assert!(!clip.exists() && !kit.has(9, KeptFile::Clip) && !kit.has(9, KeptFile::Best));
 }
 
 #[test]
@@ -328,9 +329,9 @@ fn what_is_no_picture_is_kept_as_told_and_the_record_says_so() {
     let record = kit.get(1).unwrap();
     assert_eq!(record["image_damaged"], json!(true));
     assert!(record["image"]["path"].is_string() && record.get("thumbnail").is_none());
-    assert_eq!(std::fs::read(kit.path(1, File::Picture)).unwrap(), b"no picture");
+    assert_eq!(std::fs::read(kit.path(1, KeptFile::Picture)).unwrap(), b"no picture");
     // A picture that cannot be written: something is in its place.
-    std::fs::create_dir_all(kit.path(2, File::Picture)).unwrap();
+    std::fs::create_dir_all(kit.path(2, KeptFile::Picture)).unwrap();
     kit.keep(pictured(2));
     let record = kit.get(2).unwrap();
     assert_eq!((&record["image"], &record["image_missing"]), (&Value::Null, &json!(true)));
@@ -346,7 +347,9 @@ fn pin_and_delete() {
     assert_eq!((number(&pinned), &pinned["pinned"]), (2, &json!(true)));
     let deleted = kit.data(&Request::Delete(id(1)));
     assert_eq!(deleted, json!({"id": id(1), "deleted": true}));
-    assert!(!kit.has(1, File::Picture) && !kit.has(1, File::Thumb) && kit.has(2, File::Picture));
+    assert!(
+        !kit.has(1, KeptFile::Picture) && !kit.has(1, KeptFile::Thumbnail) && kit.has(2, KeptFile::Picture)
+    );
     assert_eq!(kit.all(), [3, 2]);
     for request in
         [Request::Get(id(1)), Request::Delete(id(1)), Request::Pin { id: "x".into(), pinned: true }]
@@ -378,7 +381,9 @@ fn a_forgotten_person_is_nowhere_on_the_disk() {
     );
     kit.archive.forget(kit.now(), "anna");
     assert_eq!(kit.all(), [6, 5, 4, 3]);
-    assert!(!kit.has(1, File::Picture) && !kit.has(2, File::Thumb) && kit.has(3, File::Picture));
+    assert!(
+        !kit.has(1, KeptFile::Picture) && !kit.has(2, KeptFile::Thumbnail) && kit.has(3, KeptFile::Picture)
+    );
     for (number, gone) in [(3, ["second", "margin"]), (4, ["rejected", "second"])] {
         let record = kit.get(number).unwrap();
         assert!(gone.iter().all(|key| record.get(*key).is_none()), "{record}");
@@ -405,7 +410,7 @@ fn deliveries_survive_until_they_arrived() {
     kit.flush();
     let first = kit.archive.take_deliveries();
     assert_eq!(first.iter().map(|told| told.target.as_str()).collect::<Vec<_>>(), ["phone", "mail", "phone"]);
-    assert_eq!(first[0].picture, Some(kit.path(1, File::Picture)));
+    assert_eq!(first[0].picture, Some(kit.path(1, KeptFile::Picture)));
     assert_eq!(Some(Value::Object(first[0].record.clone())), kit.get(1), "as in lists");
     let now = kit.now();
     kit.archive.delivered(now, first[0].number, &Delivered::Told);

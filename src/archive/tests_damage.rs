@@ -7,8 +7,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::tests::{ALL, Kit, entry, id, pictured};
-use super::{Archive, Error, File, Limits};
+use super::{Archive, Error, Limits};
 use crate::logic::history::ArchiveNews;
+use crate::logic::kept_file::KeptFile;
 
 fn database(kit: &Kit) -> std::path::PathBuf {
     kit.folder.join("events.sqlite")
@@ -47,17 +48,17 @@ fn a_damaged_database_is_set_aside_and_a_fresh_one_begun() {
         let Some(ArchiveNews::Damaged(aside)) = news else { panic!("{what}: {news:?}") };
         assert!(aside.ends_with("events.sqlite.damaged-1") && Path::new(&aside).exists(), "{what}: {aside}");
         assert_eq!(kit.all(), [], "{what}");
-        assert!(kit.has(7, File::Picture), "{what}: pictures stay");
+        assert!(kit.has(7, KeptFile::Picture), "{what}: pictures stay");
         kit.keep(pictured(300));
         assert_eq!(kit.all(), [300], "{what}");
         let (kit, news) = kit.reopen(ALL);
         assert_eq!(news, None, "{what}: said once");
-        assert!(kit.has(7, File::Picture), "{what}: pictures stay for good");
+        assert!(kit.has(7, KeptFile::Picture), "{what}: pictures stay for good");
         // Room is made from what cannot be listed first.
         let (mut kit, _) = kit.reopen(Limits { keep_bytes: 1, ..ALL });
         kit.keep(entry(301));
         kit.flush();
-        assert!(!kit.has(7, File::Picture), "{what}");
+        assert!(!kit.has(7, KeptFile::Picture), "{what}");
     }
 }
 
@@ -80,7 +81,7 @@ fn damage_that_shows_later_does_not_stop_the_keeping() {
     assert!(matches!(&news[..], [ArchiveNews::Damaged(_)]), "{news:?}");
     kit.keep(pictured(301));
     assert!(kit.all().contains(&301));
-    assert!(kit.has(7, File::Picture));
+    assert!(kit.has(7, KeptFile::Picture));
 }
 
 #[test]
@@ -88,9 +89,9 @@ fn whoever_is_forgotten_is_not_in_what_damage_left_either() {
     let kit = Kit::kept(ALL, [pictured(1)]);
     let path = database(&kit);
     let (mut kit, news) = kit.reopen_after(|| std::fs::write(&path, [0x5a; 9000]).unwrap());
-    assert!(news.is_some() && kit.has(1, File::Picture));
+    assert!(news.is_some() && kit.has(1, KeptFile::Picture));
     kit.archive.forget(kit.now(), "anna");
-    assert!(!kit.has(1, File::Picture));
+    assert!(!kit.has(1, KeptFile::Picture));
     assert!(!kit.folder.join("events.sqlite.damaged-1").exists());
 }
 
@@ -115,10 +116,10 @@ fn one_process_writes() {
 #[test]
 fn leftovers_go_and_rows_say_what_is_lost() {
     let kit = Kit::kept(ALL, (1..=4).map(pictured));
-    let day = kit.path(1, File::Picture).parent().unwrap().to_owned();
+    let day = kit.path(1, KeptFile::Picture).parent().unwrap().to_owned();
     let (half, note) = (day.join(format!("{}.jpg.tmp", id(5))), day.join("note.txt"));
-    let (orphan, lost) = (kit.path(6, File::Picture), kit.path(2, File::Picture));
-    let better = kit.path(3, File::Best);
+    let (orphan, lost) = (kit.path(6, KeptFile::Picture), kit.path(2, KeptFile::Picture));
+    let better = kit.path(3, KeptFile::Best);
     let (mut kit, news) = kit.reopen_after(|| {
         for path in [&half, &orphan, &note, &better] {
             std::fs::write(path, b"something").unwrap();
@@ -140,9 +141,9 @@ fn leftovers_go_and_rows_say_what_is_lost() {
 fn nobody_else_may_look() {
     let kit = Kit::kept(ALL, [pictured(1)]);
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    let day = kit.path(1, File::Picture).parent().unwrap().to_owned();
+    let day = kit.path(1, KeptFile::Picture).parent().unwrap().to_owned();
     assert_eq!((mode(&kit.folder), mode(&day)), (0o700, 0o700));
-    for path in [database(&kit), kit.folder.join("events.sqlite-wal"), kit.path(1, File::Picture)] {
+    for path in [database(&kit), kit.folder.join("events.sqlite-wal"), kit.path(1, KeptFile::Picture)] {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
 }

@@ -11,9 +11,10 @@ use tempfile::TempDir;
 use super::fault::Fault;
 use super::tests::{ALL, BEGIN_MS, Kit, entry, id, photo, pictured};
 use super::write::Work;
-use super::{File, Limits, files};
+use super::{Limits, files};
 use crate::jpeg;
 use crate::logic::history::{ArchiveNews, Request};
+use crate::logic::kept_file::KeptFile;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -29,7 +30,7 @@ fn the_oldest_beyond_the_count_go_and_pinned_stay() {
     (5..=20).for_each(|number| kit.keep(pictured(number)));
     assert_eq!(kit.all(), [20, 19, 18, 17, 2]);
     for number in 1..=20 {
-        assert_eq!(kit.has(number, File::Picture), [20, 19, 18, 17, 2].contains(&number), "{number}");
+        assert_eq!(kit.has(number, KeptFile::Picture), [20, 19, 18, 17, 2].contains(&number), "{number}");
     }
     let (mut kit, _) = kit.reopen(limits);
     assert_eq!(kit.all(), [20, 19, 18, 17, 2]);
@@ -95,7 +96,7 @@ fn age_counts_only_after_the_clock_went_evenly_for_an_hour() {
     // A week passes in which nothing happens.
     minutes(&mut kit, 7 * 24 * 60 + 1);
     assert_eq!(kit.all(), [1]);
-    assert!(!kit.has(2, File::Picture) && kit.has(1, File::Picture));
+    assert!(!kit.has(2, KeptFile::Picture) && kit.has(1, KeptFile::Picture));
 }
 
 /// A small file system of its own, if this user may mount one.

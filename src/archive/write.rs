@@ -14,10 +14,10 @@ use serde_json::{Map, Value, json};
 use super::fault::Fault;
 use super::files::{self, Batch};
 use super::index::Slot;
-use super::path::File;
 use super::{Archive, lose_image, picture, read};
 use crate::logic::history::{Addition, ArchiveNews, Delivered, Delivery, Entry};
 use crate::logic::input::Now;
+use crate::logic::kept_file::KeptFile;
 
 /// How long the first that waits may wait.
 const WAIT: Duration = Duration::from_secs(2);
@@ -191,16 +191,16 @@ impl Archive {
             match work {
                 Work::Keep { entry, best } => records.push(write_pictures(&mut batch, entry, best.as_ref())?),
                 Work::Add(id, Addition { best: Some(best), .. }) if self.row(id)?.is_some() => {
-                    written(batch.write(id, File::Best, best))?;
+                    written(batch.write(id, KeptFile::Best, best))?;
                     if let Some(thumb) = thumb_of(id, best) {
-                        written(batch.write(id, File::Thumb, &thumb))?;
+                        written(batch.write(id, KeptFile::Thumbnail, &thumb))?;
                     }
                 }
                 Work::Clip { id, file, .. } => {
                     let is_waiting =
                         |work: &Work| matches!(work, Work::Keep { entry, .. } if entry.id == *id);
                     if works.iter().any(is_waiting) || self.row(id)?.is_some() {
-                        written(batch.move_in(id, File::Clip, file))?;
+                        written(batch.move_in(id, KeptFile::Clip, file))?;
                     } else {
                         let _ = std::fs::remove_file(file);
                     }
@@ -323,7 +323,7 @@ fn write_pictures(
     record.insert("id".into(), json!(entry.id));
     match &entry.picture {
         None => drop(record.insert("image".into(), Value::Null)),
-        Some(picture) if written(batch.write(&entry.id, File::Picture, picture))? => {
+        Some(picture) if written(batch.write(&entry.id, KeptFile::Picture, picture))? => {
             let image = record.entry("image").or_insert(Value::Null);
             if !image.is_object() {
                 *image = json!({});
@@ -333,11 +333,11 @@ fn write_pictures(
         Some(_) => lose_image(&mut record),
     }
     if let Some(best) = best {
-        written(batch.write(&entry.id, File::Best, best))?;
+        written(batch.write(&entry.id, KeptFile::Best, best))?;
     }
     if let Some(shown) = best.or(entry.picture.as_ref()) {
         match thumb_of(&entry.id, shown) {
-            Some(thumb) => drop(written(batch.write(&entry.id, File::Thumb, &thumb))?),
+            Some(thumb) => drop(written(batch.write(&entry.id, KeptFile::Thumbnail, &thumb))?),
             None => drop(record.insert("image_damaged".into(), json!(true))),
         }
     }

@@ -13,6 +13,7 @@ pub mod events;
 pub mod faces;
 pub mod history;
 pub mod input;
+pub mod kept_file;
 pub mod motion;
 pub mod picture;
 pub mod preroll;
