@@ -137,13 +137,13 @@ impl Film {
     }
 
     /// Completes the file and waits until it is on the disk.
-    pub(super) fn finish(self, event: String) -> Result<Finished, Fault> {
+    pub(super) fn finish(self, event: String, also: Vec<String>) -> Result<Finished, Fault> {
         let path = self.path.clone();
-        let finished = self.complete(event);
+        let finished = self.complete(event, also);
         finished.inspect_err(|_| discard(&path))
     }
 
-    fn complete(self, event: String) -> Result<Finished, Fault> {
+    fn complete(self, event: String, also: Vec<String>) -> Result<Finished, Fault> {
         let (codec, name, even) = match &self.coder {
             Coder::Mjpeg => (Codec::Mjpeg, "mjpeg", !0),
             #[cfg(feature = "h264")]
@@ -167,7 +167,7 @@ impl Film {
         };
         let (seconds, bytes) = on_disk().map_err(|error| disk(&self.path, error))?;
         let (width, height) = (u32::from(track.width), u32::from(track.height));
-        Ok(Finished { event, file: self.path, seconds, frames, codec: name, bytes, width, height })
+        Ok(Finished { event, also, file: self.path, seconds, frames, codec: name, bytes, width, height })
     }
 
     /// Gives up and removes the file.

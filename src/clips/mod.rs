@@ -71,6 +71,8 @@ pub enum News {
 pub struct Finished {
     /// Id of the event: the first one, if others came while it was filmed.
     pub event: String,
+    /// Ids of the others, which are in this film too.
+    pub also: Vec<String>,
     /// The file, still in the folder for unfinished ones; whoever hears this moves it away.
     pub file: PathBuf,
     /// Length in seconds.
@@ -142,6 +144,8 @@ struct Studio<T> {
 /// An event that is being filmed.
 struct Take {
     event: String,
+    /// Events that came while it was filmed.
+    also: Vec<String>,
     /// Opened by the first picture.
     film: Option<Film>,
     /// Pictures from then on are too many.
@@ -222,10 +226,19 @@ impl<T: FnMut(News)> Studio<T> {
     fn begin(&mut self, event: String) {
         if let Some(take) = &mut self.take {
             (take.until, take.give_up) = (None, take.longest);
+            take.also.push(event);
             return;
         }
         let longest = Instant::now() + self.settings.max_length + GRACE;
-        self.take = Some(Take { event, film: None, full: None, until: None, give_up: longest, longest });
+        self.take = Some(Take {
+            event,
+            also: Vec::new(),
+            film: None,
+            full: None,
+            until: None,
+            give_up: longest,
+            longest,
+        });
         self.ring.set_span(self.settings.pre_roll + CATCH_UP);
     }
 
@@ -274,7 +287,7 @@ impl<T: FnMut(News)> Studio<T> {
         let Some(take) = self.take.take() else { return };
         self.ring.set_span(self.settings.pre_roll);
         let finished = match take.film {
-            Some(film) => film.finish(take.event.clone()),
+            Some(film) => film.finish(take.event.clone(), take.also),
             None => Err(Fault::NoPicture),
         };
         let news = match finished {
