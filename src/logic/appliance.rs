@@ -2,26 +2,32 @@
 //!
 //! Not here: the detectors (they run beside it and report), and how effects are carried out ([`crate::app`]).
 
+mod archive;
 mod faces;
+mod motion;
+mod node;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
 use ulid::Ulid;
 
 use super::command::{Answer, Command};
 use super::effect::{CameraOrder, Effect, FacesOrder, MotionOrder};
 use super::entities::{self, CAMERA};
 use super::events::{Event, Picture, Sort};
-use super::input::{CameraNews, Input, MotionChange, MotionLook, MotionSighting, Now};
+use super::input::{CameraNews, Input, Now};
 use super::problem::{Problem, quoted};
-use super::quiet::{self, About, Quiet};
-use super::state::{CameraState, MotionDetail, Settings, State, Status};
-use super::why::{Missing, WhyLog};
+use super::quiet::{self, Quiet};
+use super::rules::{self, Rule};
+use super::state::{CameraState, Settings, State, Status};
+use super::why::WhyLog;
+use motion::Episode;
 
 /// Events kept in memory with their pictures, over all cameras; about 5 MB at 720p.
 pub const RECENT_EVENTS: usize = 50;
@@ -45,6 +51,39 @@ pub struct CameraPlan {
     pub settings: Settings,
 }
 
+/// What an appliance is made with.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Its cameras.
+    pub cameras: Vec<CameraPlan>,
+    /// Who stays quiet for how long.
+    pub quiet: quiet::Policy,
+    /// Address of the page as other machines see it; empty if only this machine does.
+    pub url: String,
+    /// Address of the house as it was seen from outside at last.
+    pub public_address: Option<String>,
+    /// Whether each camera's day is shown as one picture over MQTT.
+    pub has_strips: bool,
+    /// Names of the targets of messages, and who is told of what.
+    pub targets: Vec<(String, Rule)>,
+    /// Where the clocks on the wall are, for rules with hours and days.
+    pub zone: TimeZone,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            cameras: Vec::new(),
+            quiet: quiet::Policy::default(),
+            url: String::new(),
+            public_address: None,
+            has_strips: false,
+            targets: Vec::new(),
+            zone: TimeZone::UTC,
+        }
+    }
+}
+
 /// The decisions and their owner's state.
 pub struct Appliance {
     state: State,
@@ -52,10 +91,22 @@ pub struct Appliance {
     last_seen: BTreeMap<(String, String), Instant>,
     /// When each person was last recognised since the start, by slug.
     met: BTreeMap<String, Timestamp>,
+    /// When somebody of the household was last recognised, at any camera.
+    known_at: Option<Instant>,
     quiet: Quiet,
+    targets: Vec<(String, Rule)>,
+    zone: TimeZone,
     why: WhyLog,
     /// Cameras where something moves that has not lasted long enough yet.
     stirred: BTreeSet<String>,
+    /// The motion that is going on, by camera.
+    episodes: BTreeMap<String, Episode>,
+    /// Cameras that are lost, since when.
+    lost: BTreeMap<String, Instant>,
+    /// Events that came back from the archive because a request names them, newest first.
+    recalled: VecDeque<Arc<Event>>,
+    /// When the day of a camera is to be drawn anew.
+    strips_due: BTreeMap<String, Instant>,
     /// Random part of event ids, counted up so that ids of one millisecond keep their order.
     serial: u128,
 }
@@ -63,7 +114,8 @@ pub struct Appliance {
 impl Appliance {
     /// An appliance before its first input. `seed` is random; it keeps event ids apart from those of earlier runs.
     #[must_use]
-    pub fn new(cameras: Vec<CameraPlan>, policy: quiet::Policy, now: Now, seed: u64) -> Self {
+    pub fn new(plan: Plan, now: Now, seed: u64) -> Self {
+        let Plan { cameras, quiet, url, public_address, has_strips, targets, zone } = plan;
         let cameras = cameras
             .into_iter()
             .map(|plan| {
@@ -73,15 +125,22 @@ impl Appliance {
                 (id, CameraState { name, area, status, settings, since: now.wall, ..CameraState::default() })
             })
             .collect();
-        let state = State { cameras, ..State::default() };
+        let state = State { cameras, url, public_address, has_strips, ..State::default() };
         // The counter gets the low 16 bits of a ULID's 80 random ones.
         Self {
             state,
             last_seen: BTreeMap::new(),
             met: BTreeMap::new(),
-            quiet: Quiet::new(policy),
+            quiet: Quiet::new(quiet),
+            targets,
+            zone,
+            known_at: None,
             why: WhyLog::default(),
             stirred: BTreeSet::new(),
+            episodes: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            recalled: VecDeque::new(),
+            strips_due: BTreeMap::new(),
             serial: u128::from(seed) << 16,
         }
     }
@@ -92,16 +151,19 @@ impl Appliance {
         &self.state
     }
 
-    /// The orders that bring freshly started loops in line with the settings.
+    /// The orders that bring freshly started loops in line with the settings, and the event of the start.
     #[must_use]
-    pub fn first_effects(&self) -> Vec<Effect> {
-        self.state.cameras.iter().flat_map(|(id, camera)| orders(id, &camera.settings)).collect()
+    pub fn first_effects(&mut self, now: Now) -> Vec<Effect> {
+        let started = self.system_event(now, "started", "Doorward has started".into(), Map::new());
+        let orders = self.state.cameras.iter().flat_map(|(id, camera)| orders(id, &camera.settings));
+        orders.chain([started]).collect()
     }
 
     /// When [`Input::Tick`] is due although nothing happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.last_seen.values().min().map(|seen| *seen + PRESENCE_HOLD)
+        let presence = self.last_seen.values().min().map(|seen| *seen + PRESENCE_HOLD);
+        presence.into_iter().chain(self.strips_due.values().copied()).min()
     }
 
     /// Handles one input: what it leads to, and the answer for whoever asked.
@@ -128,6 +190,13 @@ impl Appliance {
             }
             Input::Training(training) => self.training(training)?,
             Input::Taught(changed) => self.taught(now, changed),
+            Input::Events(request) => self.archive_request(request)?,
+            Input::Recalled { training, event } => self.recalled(training, event)?,
+            Input::Archive(news) => self.archive_news(now, news),
+            Input::NotifyFailed(reason) => vec![self.notify_failed(now, reason)],
+            Input::TryNotify(target) => vec![Effect::TryNotify(target)],
+            Input::PublicAddress(address) => self.public_address(now, address),
+            Input::Attack(address) => vec![self.attack(now, address)],
             Input::Why(question) => return Ok((Answer::Data(self.why_not(now, &question)?), Vec::new())),
             Input::Health(node, viewers) => {
                 self.state.node = node;
@@ -144,7 +213,7 @@ impl Appliance {
                 }
                 Vec::new()
             }
-            Input::Tick => Vec::new(),
+            Input::Tick => self.strips(now.instant),
         };
         self.end_presence(now.instant);
         Ok((Answer::Done, effects))
@@ -177,14 +246,17 @@ impl Appliance {
         if before.privacy != after.privacy {
             let status = if after.privacy { Status::Privacy } else { Status::Starting };
             self.set_status(now, id, status);
+            self.lost.remove(id);
             if after.privacy {
-                self.state.recent.retain(|event| event.camera != id);
+                // What the archive keeps stays: privacy is about now.
+                self.state.recent.retain(|event| !event.is_at(id));
                 self.why.forget(id);
                 effects.push(Effect::BlankPictures(id.into()));
             }
+            effects.push(self.privacy_event(now, id, after.privacy));
         }
         if after.privacy || !after.motion_detection {
-            self.clear_motion(id);
+            effects.extend(self.clear_motion(now, id));
             // Nobody would tell the end of this motion, and faces would be looked for without end.
             effects.push(Effect::Faces(id.into(), FacesOrder::Moving(None)));
         }
@@ -192,13 +264,6 @@ impl Appliance {
             self.clear_presence(id);
         }
         effects
-    }
-
-    fn clear_motion(&mut self, id: &str) {
-        if let Some(camera) = self.state.cameras.get_mut(id) {
-            camera.motion = false;
-            camera.motion_detail = MotionDetail::default();
-        }
     }
 
     fn clear_presence(&mut self, id: &str) {
@@ -231,17 +296,20 @@ impl Appliance {
             CameraNews::Opened(opened) => {
                 camera.opened = Some(opened);
                 self.set_status(now, id, Status::Running);
-                Vec::new()
+                self.camera_is_back(now, id).into_iter().collect()
             }
             CameraNews::Lost(problem) => {
                 let status = match problem {
                     Problem::NoCamera { .. } => Status::NoDevice(problem),
                     _ => Status::Error(problem),
                 };
+                let lost = self.camera_is_lost(now, id, &status);
                 self.set_status(now, id, status);
-                self.clear_motion(id);
                 self.clear_presence(id);
-                vec![Effect::Faces(id.into(), FacesOrder::Forget)]
+                let mut effects = self.clear_motion(now, id);
+                effects.push(Effect::Faces(id.into(), FacesOrder::Forget));
+                effects.extend(lost);
+                effects
             }
         }
     }
@@ -255,88 +323,6 @@ impl Appliance {
         if camera.status != status {
             camera.status = status;
             camera.since = now.wall;
-        }
-    }
-
-    fn motion(&mut self, now: Now, id: &str, sighting: MotionSighting) -> Vec<Effect> {
-        let Some(camera) = self.state.cameras.get_mut(id) else { return Vec::new() };
-        // Motion ends after the camera was lost or detection switched off, but it does not begin.
-        let watched = camera.status == Status::Running && camera.settings.motion_detection;
-        let ends = matches!(sighting.change, Some(MotionChange::Ended { .. }));
-        if camera.settings.privacy || !(watched || ends) {
-            return Vec::new();
-        }
-        let (name, is_moving) = (camera.name.clone(), camera.motion);
-        let min_area = camera.settings.motion_min_area;
-        camera.motion_detail.area_pct = (sighting.area_pct * 10.0).round() / 10.0;
-        camera.motion_detail.boxes.clone_from(&sighting.boxes);
-        let Some(change) = sighting.change else {
-            let effects = self.moves_on(id);
-            if !is_moving {
-                self.note_no_motion(now, id, sighting.look, min_area);
-            }
-            return effects;
-        };
-        self.stirred.remove(id);
-        let Some(camera) = self.state.cameras.get_mut(id) else { return Vec::new() };
-        let moving = |camera: &CameraState| camera.motion.then(|| camera.motion_detail.boxes.clone());
-        let mut detail = Map::new();
-        let (event_type, title) = match change {
-            MotionChange::Started => {
-                camera.motion = true;
-                camera.motion_detail.reason = None;
-                detail.insert("area_pct".into(), json!(camera.motion_detail.area_pct));
-                detail.insert("boxes".into(), json!(camera.motion_detail.box_list()));
-                ("start", format!("Motion at {name}"))
-            }
-            MotionChange::Ended { lasted } => {
-                camera.motion = false;
-                detail.insert("lasted_s".into(), json!((lasted.as_secs_f64() * 10.0).round() / 10.0));
-                ("end", format!("No more motion at {name}"))
-            }
-            MotionChange::Suppressed { reason } => {
-                camera.motion_detail.reason = Some(reason);
-                self.why.note(id, Missing::Motion, reason, now.wall, Map::new());
-                detail.insert("reason".into(), json!(reason));
-                ("suppressed", format!("No motion at {name}: {}", reason.replace('_', " ")))
-            }
-        };
-        let moving = moving(camera);
-        let quiet = if event_type == "start" { self.hold_back(now, id, About::Motion) } else { None };
-        let event = EventDraft { sort: Sort::Motion, event_type, title, detail, quiet };
-        let announce = self.announce(now, id, event, sighting.captured_at, sighting.jpeg);
-        vec![Effect::Faces(id.into(), FacesOrder::Moving(moving)), announce]
-    }
-
-    /// Faces are worth looking for where it moves now.
-    fn moves_on(&self, id: &str) -> Vec<Effect> {
-        let camera = self.state.cameras.get(id).filter(|camera| camera.motion);
-        let boxes = camera.map(|camera| camera.motion_detail.boxes.clone()).filter(|boxes| !boxes.is_empty());
-        boxes.map(|boxes| Effect::Faces(id.into(), FacesOrder::Moving(Some(boxes)))).into_iter().collect()
-    }
-
-    /// Notes why a picture in which something differs is no motion.
-    fn note_no_motion(&mut self, now: Now, id: &str, look: MotionLook, min_area: f64) {
-        let area = || {
-            Map::from_iter([
-                ("area_px".into(), json!(look.area_px)),
-                ("motion_min_area".into(), json!(min_area)),
-            ])
-        };
-        // A speck of noise needs no explanation.
-        let is_notable = f64::from(look.area_px) * BELOW_SHARE >= min_area;
-        match look {
-            MotionLook { why: Some(reason), .. } => {
-                self.why.note(id, Missing::Motion, reason, now.wall, area())
-            }
-            MotionLook { raw: true, .. } => drop(self.stirred.insert(id.into())),
-            MotionLook { raw: false, .. } if self.stirred.remove(id) => {
-                self.why.note(id, Missing::Motion, "too_short", now.wall, Map::new());
-            }
-            MotionLook { raw: false, .. } if is_notable => {
-                self.why.note(id, Missing::Motion, "below_area", now.wall, area());
-            }
-            MotionLook { .. } => {}
         }
     }
 
@@ -354,7 +340,8 @@ impl Appliance {
         let title = format!("Snapshot of {}", camera.name);
         let detail = Map::new();
         let event = EventDraft { sort: Sort::Snapshot, event_type: "snapshot", title, detail, quiet: None };
-        vec![self.announce_as(now, event_id, id, event, captured_at, Some(jpeg))]
+        let event = self.announce_as(now, event_id, Some(id), event, captured_at, jpeg.into());
+        vec![Effect::Announce(event)]
     }
 
     fn end_presence(&mut self, now: Instant) {
@@ -375,24 +362,24 @@ impl Appliance {
         event: EventDraft,
         captured_at: Instant,
         jpeg: Option<Bytes>,
-    ) -> Effect {
+    ) -> Arc<Event> {
         let id = self.event_id(now);
-        self.announce_as(now, id, camera, event, captured_at, jpeg)
+        self.announce_as(now, id, Some(camera), event, captured_at, jpeg)
     }
 
     fn announce_as(
         &mut self,
         now: Now,
         id: String,
-        camera: &str,
+        camera: Option<&str>,
         event: EventDraft,
         captured_at: Instant,
         jpeg: Option<Bytes>,
-    ) -> Effect {
+    ) -> Arc<Event> {
         let EventDraft { sort, event_type, title, detail, quiet } = event;
-        let event = Arc::new(Event {
+        let mut event = Event {
             id,
-            camera: camera.into(),
+            camera: camera.map(str::to_owned),
             sort,
             event_type,
             captured_at,
@@ -401,11 +388,33 @@ impl Appliance {
             title,
             picture: jpeg.map(Picture::new),
             quiet,
+            tell: Vec::new(),
             detail,
-        });
+        };
+        event.tell = self.who_is_told(now, &event);
+        let event = Arc::new(event);
+        self.strip_is_due(&event);
         self.state.recent.push_front(Arc::clone(&event));
         self.state.recent.truncate(RECENT_EVENTS);
-        Effect::Announce(event)
+        event
+    }
+
+    /// Names of the targets whose rules want the event. That a message failed is told to none: it would fare no better.
+    fn who_is_told(&self, now: Now, event: &Event) -> Vec<String> {
+        if event.event_type == "notify_failed" {
+            return Vec::new();
+        }
+        let about = rules::About {
+            sort: event.sort.word(),
+            event_type: event.event_type,
+            camera: event.camera.as_deref(),
+            person: event.person(),
+            is_worth_telling: event.is_worth_telling(),
+        };
+        let local = self.zone.to_datetime(now.wall);
+        let alone = self.known_at.map(|at| now.instant.saturating_duration_since(at));
+        let told = self.targets.iter().filter(|(_, rule)| rule.wants(&about, local, alone));
+        told.map(|(name, _)| name.clone()).collect()
     }
 
     fn event_id(&mut self, now: Now) -> String {
@@ -423,6 +432,11 @@ struct EventDraft {
     detail: Map<String, Value>,
     /// Why nobody is told, if so.
     quiet: Option<&'static str>,
+}
+
+/// Seconds as events tell them.
+fn tenths(time: Duration) -> Value {
+    ((time.as_secs_f64() * 10.0).round() / 10.0).into()
 }
 
 fn no_camera(id: &str) -> Problem {
@@ -487,6 +501,7 @@ fn apply(settings: &mut Settings, command: Command) {
     match command {
         Command::MotionDetection(on) => settings.motion_detection = on,
         Command::FaceRecognition(on) => settings.face_recognition = on,
+        Command::Notifications(on) => settings.notifications = on,
         Command::MqttPictures(on) => settings.mqtt_pictures = on,
         Command::Privacy(on) => settings.privacy = on,
         Command::MotionThreshold(value) => settings.motion_threshold = value,

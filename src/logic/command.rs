@@ -12,6 +12,8 @@ pub enum Command {
     MotionDetection(bool),
     /// Looks for faces, or stops doing so.
     FaceRecognition(bool),
+    /// Lets events be told to people, or sets their `notify` to false.
+    Notifications(bool),
     /// Sends pictures over MQTT, or stops doing so.
     MqttPictures(bool),
     /// Closes the camera and blanks every output, or opens it again.

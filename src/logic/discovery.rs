@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::entities::{CAMERA, Category, Entity, Kind, Measure};
+use super::entities::{CAMERA, Category, Entity, Kind, Measure, NODE, STRIP};
 use super::faces::self_test::Standing;
 use super::state::{CameraState, Person, State};
 use super::topics::Topics;
@@ -71,6 +71,14 @@ impl Installation {
             .iter()
             .map(|sensor| (sensor.field.to_owned(), sensor.component(&object, topics)))
             .collect();
+        for entity in NODE {
+            let mut node = component(entity, &object, &topics.node_entity(entity.key));
+            if !matches!(entity.key, "event/security" | "event/system" | "events_kept") {
+                // For the few who look for it; most have neither use nor value for it.
+                node.insert("en".into(), json!(false));
+            }
+            components.insert(entity.component(), Value::Object(node));
+        }
         components.extend(self_test_components(&object, topics));
         let mut device = self.device(&object, &self.node_name, "Doorward");
         device.insert("sw".into(), json!(self.version));
@@ -87,7 +95,7 @@ impl Installation {
     fn camera(&self, id: &str, camera: &CameraState, state: &State, topics: &Topics) -> Document {
         let object = self.camera_object(id);
         let mut components = Map::new();
-        for entity in CAMERA {
+        for entity in CAMERA.iter().filter(|entity| entity.key != STRIP || state.has_strips) {
             components.insert(entity.component(), camera_component(entity, &object, id, topics));
         }
         for (slug, person) in &state.people {
@@ -140,6 +148,13 @@ struct NodeSensor {
 const NODE_SENSORS: &[NodeSensor] = &[
     NodeSensor { field: "uptime_s", name: "Uptime", unit: "s", class: Some("duration"), icon: None },
     NodeSensor { field: "rss_mb", name: "Memory", unit: "MiB", class: Some("data_size"), icon: None },
+    NodeSensor {
+        field: "disk_written_kb",
+        name: "Written to disk",
+        unit: "KiB",
+        class: Some("data_size"),
+        icon: None,
+    },
     NodeSensor { field: "cpu_pct", name: "Processor", unit: "%", class: None, icon: Some("mdi:cpu-64-bit") },
 ];
 
@@ -194,43 +209,49 @@ fn base_component(
 }
 
 fn camera_component(entity: &Entity<CameraState>, object: &str, camera: &str, topics: &Topics) -> Value {
-    let platform = platform(&entity.kind);
-    let mut map = base_component(platform, object, &entity.component(), entity.name, entity.icon);
+    let mut map = component(entity, object, &topics.entity(camera, entity.key));
+    if matches!(entity.kind, Kind::Button { .. }) {
+        map.insert("command_topic".into(), json!(topics.press(camera, entity.key)));
+    }
+    if entity.is_setting() {
+        map.insert("command_topic".into(), json!(topics.set(camera, entity.key)));
+    }
+    if matches!(entity.key, "motion" | "state") {
+        map.insert("json_attributes_topic".into(), json!(topics.attributes(camera, entity.key)));
+    }
+    Value::Object(map)
+}
+
+/// What a component says whatever it belongs to; `topic` is where it speaks.
+fn component<S>(entity: &Entity<S>, object: &str, topic: &str) -> Map<String, Value> {
+    let mut map =
+        base_component(platform(&entity.kind), object, &entity.component(), entity.name, entity.icon);
     match entity.category {
         Category::Primary => {}
         Category::Config => drop(map.insert("entity_category".into(), json!("config"))),
         Category::Diagnostic => drop(map.insert("entity_category".into(), json!("diagnostic"))),
     }
-    let topic = topics.entity(camera, entity.key);
     match &entity.kind {
         Kind::Camera => drop(map.insert("topic".into(), json!(topic))),
         Kind::Image => {
             map.insert("image_topic".into(), json!(topic));
             map.insert("content_type".into(), json!("image/jpeg"));
         }
-        Kind::Button { .. } => {
-            map.insert("command_topic".into(), json!(topics.press(camera, entity.key)));
-        }
+        Kind::Button { .. } => {}
         Kind::Event { .. }
         | Kind::BinarySensor { .. }
         | Kind::Sensor { .. }
         | Kind::Switch { .. }
         | Kind::Number { .. } => drop(map.insert("state_topic".into(), json!(topic))),
     }
-    if entity.is_setting() {
-        map.insert("command_topic".into(), json!(topics.set(camera, entity.key)));
-    }
     if entity.names_people() {
         map.insert("expire_after".into(), json!(EXPIRE_AFTER_S));
     }
-    if matches!(entity.key, "motion" | "state") {
-        map.insert("json_attributes_topic".into(), json!(topics.attributes(camera, entity.key)));
-    }
     map.extend(details(&entity.kind));
-    Value::Object(map)
+    map
 }
 
-fn platform(kind: &Kind<CameraState>) -> &'static str {
+fn platform<S>(kind: &Kind<S>) -> &'static str {
     match kind {
         Kind::Camera => "camera",
         Kind::Image => "image",
@@ -244,7 +265,7 @@ fn platform(kind: &Kind<CameraState>) -> &'static str {
 }
 
 /// Keys that depend on the kind alone.
-fn details(kind: &Kind<CameraState>) -> Map<String, Value> {
+fn details<S>(kind: &Kind<S>) -> Map<String, Value> {
     let details = match kind {
         Kind::Camera | Kind::Image | Kind::Button { .. } | Kind::Switch { .. } => json!({}),
         Kind::Event { types, class: None } => json!({ "event_types": types }),
@@ -267,7 +288,7 @@ fn details(kind: &Kind<CameraState>) -> Map<String, Value> {
 fn sensor_details(measure: &Measure) -> Value {
     match measure {
         Measure::Words(words) => json!({ "device_class": "enum", "options": words }),
-        Measure::People => json!({}),
+        Measure::People | Measure::Text => json!({}),
         Measure::Time => json!({ "device_class": "timestamp" }),
         Measure::Number { unit, class, decimals } => {
             let mut map = Map::new();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::events::Event;
 use super::faces::training::{Job, Training};
+use super::history::{self, Addition};
 use super::picture::Rect;
 
 /// One thing to do.
@@ -33,6 +34,25 @@ pub enum Effect {
     },
     /// Tell the thread that has the face models; it answers whoever asked.
     Teach(Job),
+    /// Ask the archive, which answers whoever asked.
+    Archive(history::Request),
+    /// Fetch an event from the archive and hand the request back with it.
+    Recall {
+        /// Id of the event.
+        id: String,
+        /// The request that needs it.
+        training: Training,
+    },
+    /// What became known of an event after it was told.
+    Add(String, Addition),
+    /// Tell a clip loop.
+    Clip(String, ClipOrder),
+    /// Remove somebody from the events that are kept.
+    ForgetPerson(String),
+    /// Draw the day of a camera anew for those who show it.
+    RenewStrip(String),
+    /// Tell the named target, or all, a trial message, and answer whoever asked.
+    TryNotify(Option<String>),
     /// Keep the settings of the state on disk.
     SaveSettings,
     /// Replace every picture of this camera that the outside may still show.

@@ -6,7 +6,7 @@
 use super::command::Command;
 use super::events::timestamp;
 use super::problem::{Problem, quoted};
-use super::state::{CameraState, Status};
+use super::state::{CameraState, State, Status};
 
 /// One entity of a scope whose state is `S`.
 pub struct Entity<S: 'static> {
@@ -95,6 +95,8 @@ pub enum Kind<S: 'static> {
 pub enum Measure {
     /// One word of a fixed list.
     Words(&'static [&'static str]),
+    /// Free text that names nobody.
+    Text,
     /// Free text that names people: never retained, and it expires.
     People,
     /// A point in time, RFC 3339.
@@ -200,6 +202,81 @@ fn number(value: f64) -> String {
     format!("{}", (value * 1000.0).round() / 1000.0)
 }
 
+/// Key of the picture of a camera's day.
+pub const STRIP: &str = "image/strip";
+
+/// The entities of the appliance itself, beside its health.
+pub const NODE: &[Entity<State>] = &[
+    Entity {
+        key: "event/security",
+        name: Some("Security event"),
+        doc: "Somebody tries to get in.",
+        icon: Some("mdi:shield-alert"),
+        category: Category::Primary,
+        kind: Kind::Event { types: &["too_many_attempts"], class: None },
+    },
+    Entity {
+        key: "event/system",
+        name: Some("System event"),
+        doc: "The appliance has started, its disk is full or free again, its archive was damaged, a message could not be told.",
+        icon: Some("mdi:cog-outline"),
+        category: Category::Diagnostic,
+        kind: Kind::Event {
+            types: &["started", "disk_full", "disk_free", "archive_damaged", "notify_failed"],
+            class: None,
+        },
+    },
+    Entity {
+        key: "event/address_changed",
+        name: Some("Address changed"),
+        doc: "The house is seen from outside under another address; only with public_address.ask.",
+        icon: Some("mdi:ip-network"),
+        category: Category::Diagnostic,
+        kind: Kind::Event { types: &["changed"], class: None },
+    },
+    Entity {
+        key: "public_address",
+        name: Some("Public address"),
+        doc: "The address of the house as seen from outside; only with public_address.ask.",
+        icon: Some("mdi:ip-network"),
+        category: Category::Diagnostic,
+        kind: Kind::Sensor { measure: Measure::Text, read: |state| state.public_address.clone() },
+    },
+    Entity {
+        key: "url",
+        name: Some("URL"),
+        doc: "Where the page is, as other machines of the house see it.",
+        icon: Some("mdi:web"),
+        category: Category::Diagnostic,
+        kind: Kind::Sensor {
+            measure: Measure::Text,
+            read: |state| Some(state.url.clone()).filter(|url| !url.is_empty()),
+        },
+    },
+    Entity {
+        key: "events_kept",
+        name: Some("Events kept"),
+        doc: "How many events the archive holds.",
+        icon: Some("mdi:archive"),
+        category: Category::Diagnostic,
+        kind: Kind::Sensor {
+            measure: Measure::Number { unit: "", class: None, decimals: 0 },
+            read: |state| state.archive.events.map(|events| events.to_string()),
+        },
+    },
+    Entity {
+        key: "archive_mb",
+        name: Some("Archive size"),
+        doc: "What the events take on the disk, with pictures and clips.",
+        icon: None,
+        category: Category::Diagnostic,
+        kind: Kind::Sensor {
+            measure: Measure::Number { unit: "MiB", class: Some("data_size"), decimals: 0 },
+            read: |state| state.archive.events.map(|_| (state.archive.bytes >> 20).to_string()),
+        },
+    },
+];
+
 /// The entities of a camera.
 pub const CAMERA: &[Entity<CameraState>] = &[
     Entity {
@@ -235,6 +312,14 @@ pub const CAMERA: &[Entity<CameraState>] = &[
         kind: Kind::Event { types: &["known", "unknown", "unsure", "corrected", "left"], class: None },
     },
     Entity {
+        key: "event/camera",
+        name: Some("Camera event"),
+        doc: "The camera was lost or is back, or its privacy was switched.",
+        icon: Some("mdi:cctv"),
+        category: Category::Diagnostic,
+        kind: Kind::Event { types: &["lost", "recovered", "privacy_on", "privacy_off"], class: None },
+    },
+    Entity {
         key: "image/motion",
         name: Some("Last motion"),
         doc: "The picture of the last motion.",
@@ -246,6 +331,14 @@ pub const CAMERA: &[Entity<CameraState>] = &[
         key: "image/face",
         name: Some("Last face"),
         doc: "The picture of the last face event.",
+        icon: None,
+        category: Category::Primary,
+        kind: Kind::Image,
+    },
+    Entity {
+        key: STRIP,
+        name: Some("Day"),
+        doc: "The pictures of today's events in one; only with events.strip_image.",
         icon: None,
         category: Category::Primary,
         kind: Kind::Image,
@@ -295,6 +388,14 @@ pub const CAMERA: &[Entity<CameraState>] = &[
         icon: Some("mdi:eye-off"),
         category: Category::Primary,
         kind: Kind::Switch { read: |camera| camera.settings.privacy, write: Command::Privacy },
+    },
+    Entity {
+        key: "notifications",
+        name: Some("Notifications"),
+        doc: "Lets events of this camera be told to people; off, they go on with `notify` false.",
+        icon: Some("mdi:bell"),
+        category: Category::Config,
+        kind: Kind::Switch { read: |camera| camera.settings.notifications, write: Command::Notifications },
     },
     Entity {
         key: "mqtt_pictures",
@@ -433,6 +534,26 @@ pub const CAMERA: &[Entity<CameraState>] = &[
         kind: Kind::Sensor { measure: Measure::Time, read: |camera| camera.last_face_at.map(timestamp) },
     },
 ];
+
+/// Every `event_type` that an event entity may tell.
+pub fn event_types() -> impl Iterator<Item = &'static str> {
+    let of_cameras = CAMERA.iter().filter_map(|entity| types_of(&entity.kind));
+    let of_node = NODE.iter().filter_map(|entity| types_of(&entity.kind));
+    of_cameras.chain(of_node).flatten().copied()
+}
+
+fn types_of<S>(kind: &Kind<S>) -> Option<&'static [&'static str]> {
+    match kind {
+        Kind::Event { types, .. } => Some(types),
+        Kind::Camera
+        | Kind::Image
+        | Kind::BinarySensor { .. }
+        | Kind::Sensor { .. }
+        | Kind::Switch { .. }
+        | Kind::Number { .. }
+        | Kind::Button { .. } => None,
+    }
+}
 
 /// Finds a camera's entity by its key.
 ///

@@ -1,12 +1,16 @@
 //! Events that are kept: what one holds, how they are asked for, and what is told of them to whom.
 //!
-//! Not here: how they lie on the disk ([`crate::store`]), and when an event happens ([`super::appliance`]).
+//! Not here: how they lie on the disk ([`crate::archive`]), and when an event happens ([`super::appliance`]).
+
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
+use super::entities;
+use super::events::Sort;
 use super::problem::{Problem, quoted};
 
 /// Events in one answer at most, and without `limit`.
@@ -191,18 +195,29 @@ impl Fields<'_> {
         if (min..=max).contains(&number) { Ok(Some(number)) } else { Err(wanted()) }
     }
 
+    /// Words of sorts and of event types; a word that no event has would find nothing in silence.
+    fn types(&self) -> Result<Vec<String>, Problem> {
+        let text = self.text("type")?.unwrap_or_default();
+        let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+        let sorts: Vec<&str> = Sort::ALL.iter().map(|sort| sort.word()).collect();
+        let is_known =
+            |word: &str| sorts.contains(&word) || entities::event_types().any(|known| known == word);
+        match words.iter().find(|word| !is_known(word)) {
+            None => Ok(words.into_iter().map(str::to_owned).collect()),
+            Some(odd) => Err(Problem::NotAChoice {
+                value: quoted(odd),
+                allowed: format!("{}, or an event type such as unknown or start", sorts.join(", ")),
+            }),
+        }
+    }
+
     fn query(&self) -> Result<Query, Problem> {
         self.only(&["from", "to", "type", "camera", "person", "limit", "offset"])?;
-        let types = self.text("type")?.unwrap_or_default();
+        let types = self.types()?;
         let query = Query {
             from: self.time("from")?,
             to: self.time("to")?,
-            types: types
-                .split(',')
-                .map(str::trim)
-                .filter(|word| !word.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            types,
             camera: self.text("camera")?,
             person: self.text("person")?,
             limit: self.count("limit", 1, MOST_LISTED)?.unwrap_or(LISTED),
@@ -214,6 +229,22 @@ impl Fields<'_> {
             return Err(Problem::BadRequest { detail: "\"from\" is later than \"to\"".into() });
         }
         Ok(query)
+    }
+}
+
+/// The target that a trial message is for; none = all of them.
+///
+/// # Errors
+/// What is unknown or of the wrong kind.
+pub fn target_to_try(body: &Map<String, Value>) -> Result<Option<String>, Problem> {
+    let bad = |detail: String| Problem::BadRequest { detail };
+    match body.iter().find(|(key, _)| *key != "target") {
+        Some((odd, _)) => Err(bad(format!("notify/test takes no \"{}\", only target", quoted(odd)))),
+        None => match body.get("target") {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(target)) => Ok(Some(target.clone())),
+            Some(_) => Err(bad("notify/test needs text in \"target\"".into())),
+        },
     }
 }
 
@@ -229,7 +260,7 @@ pub struct Delivery {
     /// When it happened.
     pub ts: Timestamp,
     /// The event's best picture, if it has one and the target wants it.
-    pub picture: Option<std::path::PathBuf>,
+    pub picture: Option<PathBuf>,
 }
 
 /// How a delivery ended.
@@ -319,6 +350,7 @@ mod tests {
             ("list", json!({"limit": 1.5}), "a whole number"),
             ("list", json!({"offset": -1}), "from 0 to 100000000 in \"offset\""),
             ("list", json!({"type": ["motion"]}), "text in \"type\""),
+            ("list", json!({"type": "motion,facer"}), "motion, face, camera"),
             ("get", json!({}), "the id of an event in \"event_id\""),
             ("get", json!({"event_id": "01J", "camera": "x"}), "takes no \"camera\""),
             ("pin", json!({"event_id": "01J", "pinned": "yes"}), "true or false in \"pinned\""),

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::command::Command;
+use super::events::Event;
 use super::faces::SelfTest;
 use super::faces::training::{Changed, Training};
+use super::history::{self, ArchiveNews};
 use super::picture::Rect;
 use super::problem::Problem;
 use super::state::{NodeState, Opened, Person};
@@ -91,6 +93,25 @@ pub enum Input {
     Taught(Changed),
     /// Somebody asks why there was no event.
     Why(Question),
+    /// Somebody asks for events that are kept.
+    Events(history::Request),
+    /// An event of the archive for a request that needs it; none if there is no such event.
+    Recalled {
+        /// The request.
+        training: Training,
+        /// Its event.
+        event: Option<Arc<Event>>,
+    },
+    /// The archive has news.
+    Archive(ArchiveNews),
+    /// A message was given up; which, and why, in a sentence.
+    NotifyFailed(String),
+    /// Somebody wants to try the named target, or all.
+    TryNotify(Option<String>),
+    /// Under which IP address the house is seen from outside.
+    PublicAddress(String),
+    /// Somebody at this IP address tries to get in.
+    Attack(String),
     /// Fresh health figures, and viewers by camera id.
     Health(NodeState, Vec<(String, usize)>),
     /// An event went out; how long it took since the capture.

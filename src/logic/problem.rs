@@ -227,7 +227,7 @@ impl Problem {
             Self::Photo(refusal) => refusal.sentence(),
             Self::BadName { detail } => detail.clone(),
             Self::Disk { detail } => {
-                format!("The change could not be written ({detail}); nothing was changed. Check the space and the permissions of the folder of faces.")
+                format!("The change could not be written ({detail}); nothing was changed. Check the space on the disk and the permissions of the data folder.")
             }
             Self::Busy => "There is too much to do at the moment. Try again in a second.".into(),
         }

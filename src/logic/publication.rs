@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::entities::{CAMERA, on_off};
+use super::entities::{CAMERA, NODE, on_off};
 use super::events::{SCHEMA_VERSION, timestamp};
 use super::faces::decision::round;
 use super::state::{CameraState, NodeState, State};
@@ -54,6 +54,10 @@ pub fn messages(state: &State, topics: &Topics) -> Vec<Message> {
         messages.push(Message { topic: topics.camera_status(id), payload: online.into(), sort: Sort::State });
         messages.extend(camera_messages(id, camera, state, topics));
     }
+    messages.extend(NODE.iter().filter_map(|entity| {
+        let payload = entity.state(state)?;
+        Some(Message { topic: topics.node_entity(entity.key), payload, sort: Sort::State })
+    }));
     // Before the photographs were looked at nobody knows.
     if state.people_known {
         messages.extend(self_test_messages(state, topics));
@@ -158,6 +162,7 @@ pub fn health(node: &NodeState, at: jiff::Timestamp, reconnects: u64, dropped: u
         "uptime_s": node.uptime_s,
         "rss_mb": node.rss_mb,
         "cpu_pct": node.cpu_pct,
+        "disk_written_kb": node.disk_written_kb,
         "mqtt": { "reconnects": reconnects, "dropped": dropped },
     })
 }

@@ -27,6 +27,14 @@ pub struct State {
     pub self_test: Arc<SelfTest>,
     /// The same as a picture, SVG.
     pub self_test_picture: Arc<str>,
+    /// What the archive holds.
+    pub archive: ArchiveState,
+    /// Address of the page as other machines see it; empty if only this machine does.
+    pub url: String,
+    /// Address of the house as seen from outside, where somebody is asked for it.
+    pub public_address: Option<String>,
+    /// Whether each camera's day is shown as one picture.
+    pub has_strips: bool,
     /// The newest events, newest first, at most [`super::appliance::RECENT_EVENTS`].
     pub recent: VecDeque<Arc<Event>>,
 }
@@ -58,6 +66,17 @@ pub struct Person {
     pub uuid: String,
 }
 
+/// The events that are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArchiveState {
+    /// How many, once they were counted.
+    pub events: Option<u64>,
+    /// Bytes of their pictures, clips and the database.
+    pub bytes: u64,
+    /// Whether the disk takes no more.
+    pub is_full: bool,
+}
+
 /// Health of the appliance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeState {
@@ -67,6 +86,8 @@ pub struct NodeState {
     pub rss_mb: f64,
     /// Processor time used, in per cent of one core, over the last interval.
     pub cpu_pct: f64,
+    /// Kilobytes (1024 bytes) that this process has had written to disks since the start: memory cards wear out.
+    pub disk_written_kb: u64,
     /// Whether the broker has us connected.
     pub mqtt_connected: bool,
 }
@@ -226,6 +247,8 @@ pub struct Settings {
     pub motion_detection: bool,
     /// Look for faces.
     pub face_recognition: bool,
+    /// Tell people of events.
+    pub notifications: bool,
     /// Send pictures over MQTT.
     pub mqtt_pictures: bool,
     /// Camera closed, outputs blank.
@@ -245,6 +268,7 @@ impl Default for Settings {
         Self {
             motion_detection: true,
             face_recognition: true,
+            notifications: true,
             mqtt_pictures: true,
             privacy: false,
             motion_threshold: 25.0,

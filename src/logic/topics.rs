@@ -116,6 +116,12 @@ impl Topics {
         format!("{}/{camera}/{key}", self.base)
     }
 
+    /// The topic of an entity of a camera, or of the node itself without one.
+    #[must_use]
+    pub fn of(&self, camera: Option<&str>, key: &str) -> String {
+        camera.map_or_else(|| self.node_entity(key), |camera| self.entity(camera, key))
+    }
+
     /// Details beside an entity's state.
     #[must_use]
     pub fn attributes(&self, camera: &str, key: &str) -> String {

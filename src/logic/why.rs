@@ -183,6 +183,15 @@ pub fn explanation(reason: &str) -> &'static str {
         "suppress_motion_after_known" => {
             "Somebody known was just at this camera; see faces.suppress_motion_after_known."
         }
+        "motion_cooldown" => "Motion at this camera was told a short while ago; see events.motion_cooldown.",
+        "unknown_cooldown" => {
+            "An unknown face at this camera was told a short while ago; see events.unknown_cooldown."
+        }
+        "camera_cooldown" => {
+            "The same of this camera was told a short while ago; see events.camera_cooldown."
+        }
+        "security_cooldown" => "An attack was told a short while ago; see events.security_cooldown.",
+        "notifications" => "Notifications of this camera are switched off.",
         "motion_detection_off" => "Motion detection is switched off.",
         "face_recognition_off" => "Face recognition is switched off.",
         "privacy" => "Privacy is on.",

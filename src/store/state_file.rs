@@ -23,11 +23,14 @@ pub struct Stored {
     /// Per camera id: entity key to value.
     #[serde(default)]
     pub cameras: BTreeMap<String, BTreeMap<String, Value>>,
+    /// The address under which the house was last seen from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_address: Option<String>,
 }
 
 impl Default for Stored {
     fn default() -> Self {
-        Self { version: VERSION, cameras: BTreeMap::new() }
+        Self { version: VERSION, cameras: BTreeMap::new(), public_address: None }
     }
 }
 

@@ -52,7 +52,7 @@ pub enum Order {
 pub struct Sighting {
     /// The detector's word. Its `boxes` are what moves now: where faces are worth looking for.
     pub report: Report,
-    /// The picture, when motion began with it.
+    /// The picture, when motion began with it; at its end the picture in which most moved.
     pub frame: Option<Arc<Frame>>,
     /// When the picture was taken, or when time alone ended motion.
     pub captured_at: Instant,
@@ -74,6 +74,7 @@ pub fn run<T: FnMut(Sighting)>(parts: Parts<T>, shutdown: &Shutdown) {
         live: false,
         cost_ms: 0.0,
         broken: 0,
+        largest: None,
         tell: parts.tell,
     };
     watch.until_closed(viewer, &parts.orders, shutdown);
@@ -90,6 +91,8 @@ struct Watch<T> {
     live: bool,
     cost_ms: f32,
     broken: u64,
+    /// The picture in which most has moved since motion began, and how much, in square pixels.
+    largest: Option<(u32, Arc<Frame>)>,
     tell: T,
 }
 
@@ -167,7 +170,15 @@ impl<T: FnMut(Sighting)> Watch<T> {
         let report = self.detector.look(frame.captured_at, gray);
         let cost = 1000.0 * began.elapsed().as_secs_f32();
         self.cost_ms += (cost - self.cost_ms) * if self.cost_ms == 0.0 { 1.0 } else { COST_WEIGHT };
-        let picture = (report.change == Some(Change::Started)).then(|| Arc::clone(frame));
+        let is_larger = self.largest.as_ref().is_none_or(|(area, _)| report.area_px > *area);
+        if self.detector.moving() && is_larger {
+            self.largest = Some((report.area_px, Arc::clone(frame)));
+        }
+        let picture = match report.change {
+            Some(Change::Started) => Some(Arc::clone(frame)),
+            Some(Change::Ended { .. }) => self.take_largest(),
+            Some(Change::Suppressed(_)) | None => None,
+        };
         self.tell(report, picture, frame.captured_at);
     }
 
@@ -180,8 +191,13 @@ impl<T: FnMut(Sighting)> Watch<T> {
     fn tell_change(&mut self, now: Instant, change: Option<Change>) {
         if change.is_some() {
             let report = Report { change, moving: self.detector.moving(), ..Report::default() };
-            self.tell(report, None, now);
+            let picture = self.take_largest();
+            self.tell(report, picture, now);
         }
+    }
+
+    fn take_largest(&mut self) -> Option<Arc<Frame>> {
+        self.largest.take().map(|(_, frame)| frame)
     }
 
     fn tell(&mut self, report: Report, frame: Option<Arc<Frame>>, captured_at: Instant) {
@@ -316,8 +332,14 @@ mod tests {
         let mut lab = Lab::start(quick());
         lab.settle();
         assert_eq!(lab.until_change(150).0, Change::Started);
+        lab.show(220);
+        let largest = lab.seq;
+        assert_eq!(lab.next().report.change, None);
+        lab.show(100);
+        assert_eq!(lab.next().report.change, None);
         let ended = lab.next();
-        assert!(matches!(ended.report.change, Some(Change::Ended { .. })) && ended.frame.is_none());
+        assert!(matches!(ended.report.change, Some(Change::Ended { .. })));
+        assert_eq!(ended.frame.expect("the end has the picture with most motion").seq, largest);
         lab.show(0);
         lab.next();
         assert_eq!(lab.until_change(150).0, Change::Started);

@@ -9,10 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{Appliance, EventDraft, LAST_FACE_EVERY, no_camera};
-use crate::logic::effect::Effect;
+use crate::logic::effect::{ClipOrder, Effect};
 use crate::logic::events::{Event, Sort, timestamp};
 use crate::logic::faces::training::{Changed, EventFace, Job, Look, Shot, Subject, Training, Whom};
 use crate::logic::faces::{SelfTest, likeness_table};
+use crate::logic::history::Addition;
 use crate::logic::input::{FaceNews, FaceSighting, Now, place_in};
 use crate::logic::problem::{Problem, quoted};
 use crate::logic::quiet::About;
@@ -48,6 +49,7 @@ impl Appliance {
             self.last_seen.remove(&(id.to_owned(), slug.to_owned()));
             camera.end_presence(slug);
         }
+        let known_now = !sighting.known.is_empty();
         for (slug, name) in sighting.known {
             self.last_seen.insert((id.into(), slug.clone()), now.instant);
             self.met.insert(slug.clone(), now.wall);
@@ -57,10 +59,15 @@ impl Appliance {
             self.last_seen.insert((id.into(), String::new()), now.instant);
             camera.unknown_present = true;
         }
-        decisions.into_iter().map(|news| self.face_event(now, id, &name, news)).collect()
+        let effects = decisions.into_iter().flat_map(|news| self.face_event(now, id, &name, news)).collect();
+        // After the events, whose rules ask who was here before them.
+        if known_now {
+            self.known_at = Some(now.instant);
+        }
+        effects
     }
 
-    fn face_event(&mut self, now: Now, id: &str, camera: &str, news: FaceNews) -> Effect {
+    fn face_event(&mut self, now: Now, id: &str, camera: &str, news: FaceNews) -> Vec<Effect> {
         let FaceNews { event_type, person, record, captured_at, jpeg } = news;
         let who = person.as_ref().map_or("Somebody", |(_, name)| name.as_str());
         let title = match event_type {
@@ -82,15 +89,46 @@ impl Appliance {
         };
         let quiet = about.and_then(|about| self.hold_back(now, id, about));
         let event = EventDraft { sort: Sort::Face, event_type, title, detail, quiet };
-        self.announce(now, id, event, captured_at, jpeg)
+        let event = self.announce(now, id, event, captured_at, jpeg);
+        let mut effects = self.film_face(id, &event);
+        effects.push(Effect::Announce(event));
+        effects
+    }
+
+    /// A face is the best picture of the motion that it came with; without motion it is filmed by itself.
+    fn film_face(&mut self, id: &str, event: &Event) -> Vec<Effect> {
+        let Some(picture) = &event.picture else { return Vec::new() };
+        let sharpness = |event: &Event| event.detail.get("face")?.get("sharpness")?.as_f64();
+        match self.episodes.get_mut(id) {
+            Some(episode) => {
+                let sharpness = sharpness(event).unwrap_or(0.0);
+                if episode.face.as_ref().is_none_or(|(best, _)| sharpness > *best) {
+                    episode.face = Some((sharpness, picture.jpeg.clone()));
+                }
+                Vec::new()
+            }
+            None if matches!(event.event_type, "known" | "unknown" | "unsure") => {
+                let begin = ClipOrder::Begin { event: event.id.clone() };
+                [begin, ClipOrder::End].map(|order| Effect::Clip(id.into(), order)).into()
+            }
+            None => Vec::new(),
+        }
     }
 
     /// Why nobody is told of an event, noted for those who ask.
     pub(super) fn hold_back(&mut self, now: Now, id: &str, about: About<'_>) -> Option<&'static str> {
-        let reason = self.quiet.reason(about, id, now.instant)?;
+        let is_off = self.state.cameras.get(id).is_some_and(|camera| !camera.settings.notifications);
+        let reason = if is_off {
+            if matches!(about, About::Known(_)) {
+                self.quiet.seen(id, now.instant);
+            }
+            "notifications"
+        } else {
+            self.quiet.reason(about, id, now.instant)?
+        };
         let who = match about {
             About::Known(slug) => Map::from_iter([("person".into(), json!(slug))]),
-            About::Unknown | About::Motion => Map::new(),
+            About::Unknown | About::Motion | About::Camera(_) | About::Security => Map::new(),
         };
         self.why.note(id, Missing::Notify, reason, now.wall, who);
         Some(reason)
@@ -117,6 +155,9 @@ impl Appliance {
             let status = &self.state.cameras.get(&camera).ok_or_else(|| no_camera(&camera))?.status;
             status.shows_picture()?;
             return Ok(vec![Effect::Capture { camera, training }]);
+        }
+        if let Some(id) = training.event_named().filter(|id| self.event(id).is_none()) {
+            return Ok(vec![Effect::Recall { id: id.into(), training }]);
         }
         let job = match training {
             Training::List => Job::List { last_seen: self.met.clone() },
@@ -161,7 +202,7 @@ impl Appliance {
 
     fn event_face(&self, id: &str) -> Result<EventFace, Problem> {
         let no_event = || Problem::NotFound { what: format!("event {}", quoted(id)) };
-        let event = self.state.recent.iter().find(|event| event.id == id).ok_or_else(no_event)?;
+        let event = self.event(id).ok_or_else(no_event)?;
         let faceless = || Problem::BadRequest { detail: format!("The event {} shows no face", quoted(id)) };
         let place = place_in(&event.detail).ok_or_else(faceless)?;
         let picture = event.picture.as_ref().ok_or_else(faceless)?;
@@ -170,26 +211,27 @@ impl Appliance {
             id: id.into(),
             jpeg: picture.jpeg.clone(),
             place,
-            person: person_of(event).map(str::to_owned),
+            person: event.person().map(str::to_owned),
             group: group.and_then(|group| u32::try_from(group).ok()),
         })
     }
 
     /// What people have taught: wrong events are corrected, the forgotten are forgotten here too.
     pub(super) fn taught(&mut self, now: Now, changed: Changed) -> Vec<Effect> {
-        let corrected = changed.corrected.and_then(|(event, person)| self.correct(now, &event, person));
+        let corrected = changed.corrected.map(|(event, person)| self.correct(now, &event, person));
         let forgotten = changed.forgotten.map(|slug| self.forget_person(&slug));
-        corrected.into_iter().chain(forgotten.into_iter().flatten()).collect()
+        corrected.into_iter().chain(forgotten).flatten().collect()
     }
 
-    fn correct(&mut self, now: Now, event_id: &str, person: Option<(String, String)>) -> Option<Effect> {
-        let event = Arc::clone(self.state.recent.iter().find(|event| event.id == event_id)?);
-        let was = person_of(&event).map(str::to_owned);
+    fn correct(&mut self, now: Now, event_id: &str, person: Option<(String, String)>) -> Vec<Effect> {
+        let Some(event) = self.event(event_id).map(Arc::clone) else { return Vec::new() };
+        let Some(camera) = &event.camera else { return Vec::new() };
+        let was = event.person().map(str::to_owned);
         let wrong = was.as_ref().filter(|was| person.as_ref().is_none_or(|(slug, _)| slug != *was));
         if let Some(wrong) = wrong {
-            self.quiet.retract(wrong, &event.camera);
-            self.last_seen.remove(&(event.camera.clone(), wrong.clone()));
-            if let Some(camera) = self.state.cameras.get_mut(&event.camera) {
+            self.quiet.retract(wrong, camera);
+            self.last_seen.remove(&(camera.clone(), wrong.clone()));
+            if let Some(camera) = self.state.cameras.get_mut(camera) {
                 camera.end_presence(wrong);
             }
         }
@@ -212,25 +254,29 @@ impl Appliance {
         detail.extend(event.detail.get("face").map(|face| ("face".to_owned(), face.clone())));
         let jpeg = event.picture.as_ref().map(|picture| picture.jpeg.clone());
         let draft = EventDraft { sort: Sort::Face, event_type: "corrected", title, detail, quiet: None };
-        Some(self.announce(now, &event.camera, draft, now.instant, jpeg))
+        let correction = self.announce(now, camera, draft, now.instant, jpeg);
+        let fields = Map::from_iter([("corrected_by".into(), json!(correction.id))]);
+        let mark = Effect::Add(event.id.clone(), Addition { fields, best: None });
+        vec![mark, Effect::Announce(correction)]
     }
 
     fn forget_person(&mut self, slug: &str) -> Vec<Effect> {
         let names = |event: &Arc<Event>| {
-            person_of(event) == Some(slug) || event.detail.get("was").and_then(Value::as_str) == Some(slug)
+            event.person() == Some(slug) || event.detail.get("was").and_then(Value::as_str) == Some(slug)
         };
         let is_shown = |id: &&String| {
-            let of_camera = |event: &&Arc<Event>| event.sort == Sort::Face && event.camera == **id;
+            let of_camera = |event: &&Arc<Event>| event.sort == Sort::Face && event.is_at(id);
             self.state.recent.iter().find(of_camera).is_some_and(names)
         };
-        let shown: Vec<Effect> =
-            self.state.cameras.keys().filter(is_shown).cloned().map(Effect::BlankFace).collect();
+        let shown = self.state.cameras.keys().filter(is_shown).cloned().map(Effect::BlankFace);
+        let effects = shown.chain([Effect::ForgetPerson(slug.into())]).collect();
         self.state.recent.retain(|event| !names(event));
+        self.recalled.retain(|event| !names(event));
         for event in &mut self.state.recent {
             *event = without(event, slug);
         }
         self.met.remove(slug);
-        shown
+        effects
     }
 
     /// The decisions that led to no event at a camera, or at all of them, between two moments; by default in the last ten minutes.
@@ -277,8 +323,4 @@ fn without(event: &Arc<Event>, slug: &str) -> Arc<Event> {
         event.detail.remove(key);
     }
     Arc::new(event)
-}
-
-fn person_of(event: &Event) -> Option<&str> {
-    event.detail.get("person").and_then(Value::as_str)
 }

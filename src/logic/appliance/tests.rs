@@ -1,7 +1,9 @@
 //! The appliance with a clock that is turned by hand.
 
+use serde_json::json;
+
 use super::*;
-use crate::logic::input::{FaceNews, FaceSighting};
+use crate::logic::input::{FaceNews, FaceSighting, MotionChange, MotionLook, MotionSighting};
 use crate::logic::state::{Opened, Person};
 
 const PORCH: &str = "porch";
@@ -16,7 +18,7 @@ impl Stage {
     fn new() -> Self {
         let now = Now { instant: Instant::now(), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
         let plan = CameraPlan { id: PORCH.into(), name: "Porch".into(), ..CameraPlan::default() };
-        let mut stage = Self { appliance: Appliance::new(vec![plan], quiet::Policy::default(), now, 7), now };
+        let mut stage = Self { appliance: appliance(vec![plan], now), now };
         let known = |name: &str| Person { name: name.into(), uuid: name.into() };
         stage.people([("anna".into(), known("Anna")), ("ben".into(), known("Ben"))].into());
         stage.camera(CameraNews::Opened(Opened::default()));
@@ -91,6 +93,10 @@ impl Stage {
     }
 }
 
+fn appliance(cameras: Vec<CameraPlan>, now: Now) -> Appliance {
+    Appliance::new(Plan { cameras, ..Plan::default() }, now, 7)
+}
+
 fn events(effects: &[Effect]) -> Vec<&Event> {
     let told = effects.iter().filter_map(|effect| match effect {
         Effect::Announce(event) => Some(&**event),
@@ -99,6 +105,7 @@ fn events(effects: &[Effect]) -> Vec<&Event> {
     told.collect()
 }
 
+mod kept;
 mod training;
 
 #[test]
@@ -177,7 +184,8 @@ fn privacy_ends_and_clears_everything_and_nothing_comes_in() {
     assert!(effects.iter().any(closes), "{effects:?}");
     assert!(effects.iter().any(|effect| matches!(effect, Effect::BlankPictures(camera) if camera == PORCH)));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveSettings)));
-    assert!(stage.appliance.state().recent.is_empty(), "no picture is kept");
+    let recent = &stage.appliance.state().recent;
+    assert_eq!(recent.iter().map(|event| event.event_type).collect::<Vec<_>>(), ["privacy_on"]);
     assert_eq!((stage.present(), stage.porch().motion), ((vec![], false), false));
     assert_eq!(stage.porch().status, Status::Privacy);
 
@@ -216,10 +224,7 @@ fn privacy_ends_and_clears_everything_and_nothing_comes_in() {
 fn privacy_of_one_camera_leaves_the_other_alone() {
     let now = Stage::new().now;
     let plan = |id: &str| CameraPlan { id: id.into(), name: id.into(), ..CameraPlan::default() };
-    let mut stage = Stage {
-        appliance: Appliance::new(vec![plan(PORCH), plan("shed")], quiet::Policy::default(), now, 0),
-        now,
-    };
+    let mut stage = Stage { appliance: appliance(vec![plan(PORCH), plan("shed")], now), now };
     for id in [PORCH, "shed"] {
         stage.does(Input::Camera { camera: id.into(), news: CameraNews::Opened(Opened::default()) });
     }
@@ -235,7 +240,10 @@ fn privacy_of_one_camera_leaves_the_other_alone() {
     stage.does(Input::Motion { camera: "shed".into(), sighting });
     stage.command(Command::Privacy(true)).unwrap();
     let state = stage.appliance.state();
-    assert_eq!(state.recent.iter().map(|event| event.camera.as_str()).collect::<Vec<_>>(), ["shed"]);
+    assert_eq!(
+        state.recent.iter().filter_map(|event| event.camera.as_deref()).collect::<Vec<_>>(),
+        ["porch", "shed"]
+    );
     assert!(state.cameras["shed"].motion && !state.cameras[PORCH].motion);
 }
 
@@ -310,7 +318,7 @@ fn an_appliance_that_starts_in_private_says_so() {
     let now = Stage::new().now;
     let settings = Settings { privacy: true, ..Settings::default() };
     let plan = CameraPlan { id: PORCH.into(), settings, ..CameraPlan::default() };
-    let stage = Stage { appliance: Appliance::new(vec![plan], quiet::Policy::default(), now, 0), now };
+    let stage = Stage { appliance: appliance(vec![plan], now), now };
     assert!(stage.porch().status == Status::Privacy && stage.porch().status.is_online());
 }
 

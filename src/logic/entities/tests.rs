@@ -35,6 +35,7 @@ fn what_is_published_reads_back_to_the_same_state() {
     let other = Settings {
         motion_detection: false,
         face_recognition: false,
+        notifications: false,
         mqtt_pictures: false,
         privacy: true,
         motion_threshold: 77.0,

@@ -235,6 +235,24 @@ impl Training {
         }
     }
 
+    /// Id of the event that the request is about.
+    pub fn event_named(&self) -> Option<&str> {
+        match self {
+            Training::Enrol { look: Look::Event(id), .. }
+            | Training::Test { look: Some(Look::Event(id)) }
+            | Training::Assign { subject: Subject::Event(id), .. }
+            | Training::Ignore { subject: Subject::Event(id) }
+            | Training::Forget { subject: Subject::Event(id) }
+            | Training::Reject { event_id: id } => Some(id),
+            Training::Enrol { .. }
+            | Training::Test { .. }
+            | Training::List
+            | Training::Assign { .. }
+            | Training::Ignore { .. }
+            | Training::Forget { .. } => None,
+        }
+    }
+
     /// The same request with the camera's picture.
     #[must_use]
     pub fn with_frame(self, jpeg: Bytes) -> Training {
