@@ -11,8 +11,8 @@ use super::outward;
 use super::sources::Sources;
 use super::values::Values;
 use super::{
-    Broker, Camera, ClientCertificate, ClipCodec, Clips, Config, Detector, Faces, Http, Id, Log, LogFormat,
-    Login, Motion, Mqtt, Node, Secret, Server, StartValues, Tls,
+    Broker, Camera, ClientCertificate, ClipCodec, Clips, Config, Detector, Events, Faces, Http, Id, Log,
+    LogFormat, Login, Motion, Mqtt, Node, Secret, Server, StartValues, Tls,
 };
 use crate::logic::quiet::Policy;
 use crate::logic::source::Spec;
@@ -31,12 +31,37 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         mqtt: mqtt(values, server, faults),
         broker,
         http,
+        events: events(values),
+        quiet: quiet(values),
         faces: faces(values, &data_dir),
         clips: clips(values, faults),
         cameras: cameras(values, faults),
         notify: outward::targets(values, faults),
         public_address: outward::public_address(values, faults),
         data_dir,
+    }
+}
+
+fn events(values: &Values) -> Events {
+    const MIB: u64 = 1 << 20;
+    Events {
+        keep_days: values.integer("events.keep_days"),
+        keep_count: values.integer("events.keep_count"),
+        keep_bytes: MIB * values.integer::<u64>("events.keep_mb"),
+        min_free_bytes: MIB * values.integer::<u64>("events.min_free_mb"),
+        strip_image: values.switch("events.strip_image"),
+    }
+}
+
+fn quiet(values: &Values) -> Policy {
+    Policy {
+        known_quiet: values.seconds("faces.known_quiet"),
+        suppress_unknown_after_known: values.seconds("faces.suppress_unknown_after_known"),
+        suppress_motion_after_known: values.seconds("faces.suppress_motion_after_known"),
+        motion_cooldown: values.seconds("events.motion_cooldown"),
+        unknown_cooldown: values.seconds("events.unknown_cooldown"),
+        camera_cooldown: values.seconds("events.camera_cooldown"),
+        security_cooldown: values.seconds("events.security_cooldown"),
     }
 }
 
@@ -288,11 +313,6 @@ fn faces(values: &Values, data_dir: &Path) -> Faces {
         always: values.switch("faces.always"),
         second_opinion: values.switch("faces.second_opinion"),
         unknown_grace: values.seconds("faces.unknown_grace"),
-        quiet: Policy {
-            known_quiet: values.seconds("faces.known_quiet"),
-            suppress_unknown_after_known: values.seconds("faces.suppress_unknown_after_known"),
-            suppress_motion_after_known: values.seconds("faces.suppress_motion_after_known"),
-        },
         keep_unknown: Duration::from_hours(24 * values.integer::<u64>("faces.keep_unknown_days")),
     }
 }
@@ -374,6 +394,7 @@ fn camera(values: &Values, id: &str) -> Camera {
         start: StartValues {
             motion_detection: values.switch(&key("motion_detection")),
             face_recognition: values.switch(&key("face_recognition")),
+            notifications: values.switch(&key("notifications")),
             mqtt_pictures: values.switch(&key("mqtt_pictures")),
             privacy: values.switch(&key("privacy")),
             motion_threshold: values.integer(&key("motion_threshold")),

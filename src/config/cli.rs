@@ -42,6 +42,12 @@ pub enum Command {
     /// Teach the running appliance faces, or ask about them. Answers are JSON.
     #[command(subcommand)]
     Faces(Faces),
+    /// Ask the running appliance for the events that it keeps. Answers are JSON.
+    #[command(subcommand)]
+    Events(Events),
+    /// Messages about events: mail, web hooks, ntfy.
+    #[command(subcommand)]
+    Notify(Notify),
     /// Ask the running appliance why there was no event. The answer is JSON.
     Why {
         /// Only this camera.
@@ -56,6 +62,70 @@ pub enum Command {
     },
     /// Measure how well faces are found and named, on a folder of your own photos.
     Eval(Eval),
+}
+
+/// What can be asked about events; the words are those of the MQTT requests.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Events {
+    /// List events, newest first.
+    List(EventFilter),
+    /// Show one event.
+    Get {
+        /// Its id.
+        #[arg(value_name = "EVENT_ID")]
+        event: String,
+    },
+    /// Keep an event for good.
+    Pin {
+        /// Its id.
+        #[arg(value_name = "EVENT_ID")]
+        event: String,
+        /// Let it go again when its time has come.
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Remove an event with its pictures and its clip.
+    Delete {
+        /// Its id.
+        #[arg(value_name = "EVENT_ID")]
+        event: String,
+    },
+}
+
+/// Which events to list.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct EventFilter {
+    /// From this time on, such as 2026-01-02T03:04:05Z.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Up to this time.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Sorts or types, with commas: motion, face, camera, security, system, snapshot, known, unknown, start …
+    #[arg(long = "type", value_name = "TYPES")]
+    pub types: Option<String>,
+    /// Only of this camera.
+    #[arg(long, value_name = "ID")]
+    pub camera: Option<String>,
+    /// Only of this person, as `faces list` names them.
+    #[arg(long, value_name = "PERSON")]
+    pub person: Option<String>,
+    /// How many at most, 1 to 500.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// How many of the newest to skip.
+    #[arg(long, value_name = "N")]
+    pub offset: Option<u32>,
+}
+
+/// What can be asked about messages.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Notify {
+    /// Have the running appliance send a trial message now, and say what came of it; exit with 0 only if it arrived.
+    Test {
+        /// Only to notify.<TARGET>; without it to every target.
+        target: Option<String>,
+    },
 }
 
 /// What can be taught and asked about faces; the words are those of the MQTT requests.

@@ -64,6 +64,10 @@ pub struct Config {
     pub broker: Option<Broker>,
     /// The HTTP side.
     pub http: Http,
+    /// The events that are kept.
+    pub events: Events,
+    /// Which events are for nobody's telephone.
+    pub quiet: Policy,
     /// Face detection and recognition.
     pub faces: Faces,
     /// Short films of events; none = nothing is filmed.
@@ -212,6 +216,21 @@ pub struct Http {
     pub max_connections: usize,
 }
 
+/// The events that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// Older ones are removed; 0 = never.
+    pub keep_days: u32,
+    /// The oldest beyond this number are removed.
+    pub keep_count: u64,
+    /// The oldest are removed when all take more bytes than this.
+    pub keep_bytes: u64,
+    /// Bytes that stay free on the disk; with less nothing is kept.
+    pub min_free_bytes: u64,
+    /// Whether each camera's day is shown as one picture over MQTT.
+    pub strip_image: bool,
+}
+
 /// Face detection and recognition, shared by all cameras.
 #[derive(Clone, Debug)]
 pub struct Faces {
@@ -233,8 +252,6 @@ pub struct Faces {
     pub second_opinion: bool,
     /// How long a face must stay unrecognised before it is called unknown, 0 to 60 s.
     pub unknown_grace: Duration,
-    /// Which events are for nobody's telephone.
-    pub quiet: Policy,
     /// How long the pictures of unknown faces are kept; zero keeps none.
     pub keep_unknown: Duration,
 }
@@ -347,6 +364,8 @@ pub struct StartValues {
     pub motion_detection: bool,
     /// Whether faces are looked for.
     pub face_recognition: bool,
+    /// Whether people are told of events.
+    pub notifications: bool,
     /// Whether pictures are published over MQTT.
     pub mqtt_pictures: bool,
     /// Whether the camera is off for privacy.
