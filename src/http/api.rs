@@ -65,12 +65,6 @@ pub(super) fn state(shared: &Shared) -> Reply {
     reply::json(StatusCode::OK, &describe::state(shared, &shared.now(), Instant::now()))
 }
 
-/// `GET /api/events`
-pub(super) fn events(shared: &Shared, limit: usize) -> Reply {
-    let events = describe::events(shared, &shared.now(), Instant::now(), limit);
-    reply::json(StatusCode::OK, &json!({ "events": events }))
-}
-
 /// `GET /api/cameras/<cam>/entities/<key>`
 pub(super) fn read_entity(shared: &Shared, id: &str, key: &str) -> Result<Reply, Problem> {
     let state = shared.now();
@@ -93,7 +87,7 @@ pub(super) async fn write_entity(
     let state = shared.now();
     let mut outcome = json!({ "key": key, "value": entity.state(camera(&state, id)?) });
     match answer {
-        Answer::Done | Answer::Data(_) => {}
+        Answer::Done | Answer::Data(_) | Answer::Picture(_) => {}
         Answer::Event(event) => outcome["event"] = json!(event),
     }
     Ok(reply::json(StatusCode::OK, &outcome))
@@ -108,7 +102,7 @@ pub(super) async fn take_snapshot(shared: &Shared, id: &str) -> Result<Reply, Pr
             let path = format!("/api/events/{event}/snapshot.jpg");
             Ok(reply::json(StatusCode::ACCEPTED, &json!({ "event": event, "path": path })))
         }
-        Answer::Done | Answer::Data(_) => Err(Problem::Busy),
+        Answer::Done | Answer::Data(_) | Answer::Picture(_) => Err(Problem::Busy),
     }
 }
 
@@ -127,7 +121,7 @@ pub(super) async fn ask(shared: &Shared, input: Input, patience: Duration) -> Re
 }
 
 /// The value in a body: plain text as on MQTT, or JSON `{"value": …}` with text, a number or a truth.
-fn value(body: &[u8]) -> Result<String, Problem> {
+pub(super) fn value(body: &[u8]) -> Result<String, Problem> {
     let bad = |detail: &str| Problem::BadRequest { detail: detail.into() };
     let text = std::str::from_utf8(body).map_err(|_| bad("The body is not UTF-8 text"))?.trim();
     if !text.starts_with('{') {

@@ -112,7 +112,7 @@ fn measured(about: &mut Map<String, Value>, measure: &Measure) {
         Measure::Words(words) => {
             about.insert("options".into(), json!(words));
         }
-        Measure::People => {}
+        Measure::People | Measure::Text => {}
         Measure::Time => {
             about.insert("class".into(), json!("timestamp"));
         }

@@ -61,6 +61,6 @@ pub(super) fn self_test_picture(shared: &Shared) -> Reply {
 async fn answer(shared: &Shared, input: Input) -> Result<Reply, Problem> {
     match api::ask(shared, input, PATIENCE).await? {
         Answer::Data(data) => Ok(reply::json(StatusCode::OK, &data)),
-        Answer::Done | Answer::Event(_) => Err(Problem::Busy),
+        Answer::Done | Answer::Event(_) | Answer::Picture(_) => Err(Problem::Busy),
     }
 }

@@ -15,12 +15,12 @@
 mod access;
 mod api;
 mod describe;
+mod events;
 mod faces;
 mod front;
 mod inner;
 mod page;
 mod picture;
-#[cfg_attr(not(test), expect(dead_code, reason = "the route to films comes with the archive"))]
 mod range;
 mod relay;
 mod reply;
@@ -55,6 +55,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Existing folder that only this user may enter; the private socket lives there.
     pub run_dir: PathBuf,
+    /// Folder of the archive, with the pictures and clips of events.
+    pub events_dir: PathBuf,
     /// Newest frames by camera id.
     pub hubs: BTreeMap<String, Arc<Hub>>,
     /// What is true. The app must put a new state in *before* it answers the command that led to it.
@@ -152,6 +154,7 @@ struct Shared {
     /// Set by the front when the private socket refuses; the inner server then builds itself anew.
     broken: AtomicBool,
     viewers: Arc<Semaphore>,
+    events_dir: PathBuf,
     hubs: BTreeMap<String, Arc<Hub>>,
     state: watch::Receiver<Arc<State>>,
     topics: Topics,
@@ -162,13 +165,14 @@ struct Shared {
 /// The two halves: [`Front::serve`] is a task of the app, [`Inner::run`] a thread.
 #[must_use]
 pub fn new(parts: Parts) -> (Front, Inner) {
-    let Parts { token, limits, run_dir, hubs, state, topics, inbox, version } = parts;
+    let Parts { token, limits, run_dir, events_dir, hubs, state, topics, inbox, version } = parts;
     let shared = Arc::new(Shared {
         guard: access::Guard::new(&token),
         limits,
         socket: run_dir.join("http.sock"),
         broken: AtomicBool::new(false),
         viewers: Arc::new(Semaphore::new(limits.max_viewers)),
+        events_dir,
         hubs,
         state,
         topics,

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
 
-use super::Shared;
 use super::reply;
 use super::route::{Query, Route};
+use super::{Shared, events};
 use crate::frame::Frame;
 use crate::hub::{Hub, Next};
 use crate::logic::problem::{Problem, quoted};
@@ -41,7 +41,10 @@ pub(super) fn answer(
     let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
     let served = match Route::parse(path, &Query::parse(query)) {
         Ok(Route::Still { camera }) => still(shared, &camera, asked.only_head, to)?,
-        Ok(Route::EventPicture { id }) => event(shared, &id, asked.only_head, to)?,
+        Ok(Route::EventPicture { id, file }) => events::picture(shared, &id, file, asked.only_head, to)?,
+        Ok(Route::EventClip { id, range }) => {
+            events::clip(shared, &id, range.as_deref(), asked.only_head, to)?
+        }
         Ok(Route::Stream { camera, pace }) => match hub(shared, &camera) {
             Ok(hub) => {
                 stream(hub, pace, asked.only_head, to, shutdown)?;
@@ -54,6 +57,10 @@ pub(super) fn answer(
             | Route::Health
             | Route::State
             | Route::Events { .. }
+            | Route::Event { .. }
+            | Route::EventPin { .. }
+            | Route::TryNotify { .. }
+            | Route::Strip { .. }
             | Route::Entity { .. }
             | Route::TakeSnapshot { .. }
             | Route::Faces
@@ -74,7 +81,7 @@ fn hub<'a>(shared: &'a Shared, camera: &str) -> Result<&'a Arc<Hub>, Problem> {
 }
 
 /// What is done, or the problem to tell; outside, that the client has gone.
-type Served = io::Result<Result<(), Problem>>;
+pub(super) type Served = io::Result<Result<(), Problem>>;
 
 /// The newest frame. A drawn card is sent too, so that whoever looks sees the reason, but with the status of a failure.
 fn still(shared: &Shared, camera: &str, only_head: bool, to: &mut dyn Write) -> Served {
@@ -92,21 +99,6 @@ fn still(shared: &Shared, camera: &str, only_head: bool, to: &mut dyn Write) -> 
     write!(to, "{head}X-Timestamp: {:.3}\r\n\r\n", unix_seconds(&frame))?;
     if !only_head {
         to.write_all(jpeg)?;
-    }
-    Ok(Ok(()))
-}
-
-/// The picture of a recent event.
-fn event(shared: &Shared, id: &str, only_head: bool, to: &mut dyn Write) -> Served {
-    let state = shared.now();
-    let found = state.recent.iter().find(|event| event.id == id).and_then(|event| event.picture.as_ref());
-    let Some(picture) = found else {
-        return Ok(Err(Problem::NotFound { what: format!("picture of event {}", quoted(id)) }));
-    };
-    let head = reply::raw_head(StatusCode::OK, "image/jpeg", Some(picture.jpeg.len()));
-    write!(to, "{head}\r\n")?;
-    if !only_head {
-        to.write_all(&picture.jpeg)?;
     }
     Ok(Ok(()))
 }

@@ -6,16 +6,22 @@ use std::fmt;
 use std::time::Duration;
 
 use hyper::Method;
+use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use crate::logic::faces::training::VERBS;
+use crate::logic::kept_file::KeptFile;
 use crate::logic::problem::{Problem, quoted};
 
 /// Slowest and quickest `?fps=`.
 const FPS: std::ops::RangeInclusive<f64> = 0.1..=60.0;
-/// Events that `?limit=` may ask for.
-const MOST_EVENTS: usize = 500;
-const DEFAULT_EVENTS: usize = 50;
+
+/// Names of the pictures of an event.
+const PICTURES: [(&str, KeptFile); 3] = [
+    ("snapshot.jpg", KeptFile::Picture),
+    ("best.jpg", KeptFile::Best),
+    ("thumbnail.jpg", KeptFile::Thumbnail),
+];
 
 /// Everything that can be asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,10 +32,20 @@ pub(super) enum Route {
     Health,
     /// `/api/state`
     State,
-    /// `/api/events?limit=`
-    Events { limit: usize },
-    /// `/api/events/<id>/snapshot.jpg`
-    EventPicture { id: String },
+    /// `/api/events?from=&to=&type=&camera=&person=&limit=&offset=`
+    Events { fields: Map<String, Value> },
+    /// `/api/events/<id>`
+    Event { id: String },
+    /// `/api/events/<id>/pinned`
+    EventPin { id: String },
+    /// `/api/events/<id>/snapshot.jpg`, `best.jpg` or `thumbnail.jpg`
+    EventPicture { id: String, file: KeptFile },
+    /// `/api/events/<id>/clip.mp4`; `range` is the header of that name, which the front adds for the inner server.
+    EventClip { id: String, range: Option<String> },
+    /// `/api/notify/test?target=`
+    TryNotify { fields: Map<String, Value> },
+    /// `/api/cameras/<cam>/strip.jpg?day=`
+    Strip { camera: String, day: Option<Date> },
     /// `/api/cameras/<cam>/snapshot.jpg`
     Still { camera: String },
     /// `/api/cameras/<cam>/stream.mjpeg?fps=`; `pace` is the time between two parts, if it was asked for.
@@ -54,13 +70,31 @@ impl Route {
     /// # Errors
     /// [`Problem::NotFound`] for a path that does not exist, else what is wrong with the query.
     pub(super) fn parse(path: &str, query: &Query) -> Result<Self, Problem> {
-        let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        let mut segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        // The version may be named; it counts up when an answer changes so that old programs would misread it.
+        if segments.starts_with(&["api", "v1"]) {
+            segments.remove(1);
+        }
         let route = match *segments.as_slice() {
             [""] => Self::Page,
             ["healthz"] => Self::Health,
             ["api", "state"] => Self::State,
-            ["api", "events"] => Self::Events { limit: limit(query)? },
-            ["api", "events", id, "snapshot.jpg"] if !id.is_empty() => Self::EventPicture { id: id.into() },
+            ["api", "events"] => Self::Events { fields: query.fields() },
+            ["api", "events", id, ref rest @ ..] if !id.is_empty() => {
+                let id = id.to_owned();
+                match *rest {
+                    [] => Self::Event { id },
+                    ["pinned"] => Self::EventPin { id },
+                    ["clip.mp4"] => Self::EventClip { id, range: query.get("range").map(str::to_owned) },
+                    [name] => {
+                        let picture = PICTURES.iter().find(|(known, _)| *known == name);
+                        let (_, file) = picture.ok_or_else(|| no_path(path))?;
+                        Self::EventPicture { id, file: *file }
+                    }
+                    _ => return Err(no_path(path)),
+                }
+            }
+            ["api", "notify", "test"] => Self::TryNotify { fields: query.fields() },
             ["api", "faces"] => Self::Faces,
             ["api", "faces", "self_test.svg"] => Self::SelfTestPicture,
             ["api", "faces", verb] => {
@@ -74,6 +108,7 @@ impl Route {
                     ["snapshot.jpg"] => Self::Still { camera },
                     ["stream.mjpeg"] => Self::Stream { camera, pace: pace(query)? },
                     ["snapshot"] => Self::TakeSnapshot { camera },
+                    ["strip.jpg"] => Self::Strip { camera, day: day(query)? },
                     // Keys such as `person/unknown` have slashes of their own.
                     ["entities", ref key @ ..] if !key.is_empty() => {
                         Self::Entity { camera, key: key.join("/") }
@@ -95,13 +130,17 @@ impl Route {
             | Self::State
             | Self::Events { .. }
             | Self::EventPicture { .. }
+            | Self::EventClip { .. }
+            | Self::Strip { .. }
             | Self::Still { .. }
             | Self::Stream { .. }
             | Self::Faces
             | Self::SelfTestPicture
             | Self::Why { .. } => GET,
+            Self::Event { .. } => &[Method::GET, Method::DELETE],
+            Self::EventPin { .. } => &[Method::PUT],
             Self::Entity { .. } => &[Method::GET, Method::PUT],
-            Self::TakeSnapshot { .. } | Self::Teach { .. } => &[Method::POST],
+            Self::TakeSnapshot { .. } | Self::Teach { .. } | Self::TryNotify { .. } => &[Method::POST],
         }
     }
 
@@ -112,7 +151,12 @@ impl Route {
             Self::Page
             | Self::State
             | Self::Events { .. }
+            | Self::Event { .. }
+            | Self::EventPin { .. }
             | Self::EventPicture { .. }
+            | Self::EventClip { .. }
+            | Self::Strip { .. }
+            | Self::TryNotify { .. }
             | Self::Still { .. }
             | Self::Stream { .. }
             | Self::Entity { .. }
@@ -152,8 +196,23 @@ impl fmt::Display for Route {
             Self::Page => write!(to, "/"),
             Self::Health => write!(to, "/healthz"),
             Self::State => write!(to, "/api/state"),
-            Self::Events { limit } => write!(to, "/api/events?limit={limit}"),
-            Self::EventPicture { id } => write!(to, "/api/events/{id}/snapshot.jpg"),
+            // Fields never go to the inner server.
+            Self::Events { .. } => write!(to, "/api/events"),
+            Self::Event { id } => write!(to, "/api/events/{id}"),
+            Self::EventPin { id } => write!(to, "/api/events/{id}/pinned"),
+            Self::EventPicture { id, file } => {
+                let name = PICTURES.iter().find(|(_, known)| known == file).map_or("", |(name, _)| name);
+                write!(to, "/api/events/{id}/{name}")
+            }
+            Self::EventClip { id, range: None } => write!(to, "/api/events/{id}/clip.mp4"),
+            Self::EventClip { id, range: Some(range) } => {
+                write!(to, "/api/events/{id}/clip.mp4?range={range}")
+            }
+            Self::TryNotify { .. } => write!(to, "/api/notify/test"),
+            Self::Strip { camera, day } => {
+                write!(to, "/api/cameras/{camera}/strip.jpg")?;
+                day.map_or(Ok(()), |day| write!(to, "?day={day}"))
+            }
             Self::Still { camera } => write!(to, "/api/cameras/{camera}/snapshot.jpg"),
             Self::Stream { camera, pace } => {
                 write!(to, "/api/cameras/{camera}/stream.mjpeg")?;
@@ -162,7 +221,6 @@ impl fmt::Display for Route {
             Self::Entity { camera, key } => write!(to, "/api/cameras/{camera}/entities/{key}"),
             Self::TakeSnapshot { camera } => write!(to, "/api/cameras/{camera}/snapshot"),
             Self::Faces => write!(to, "/api/faces"),
-            // Fields never go to the inner server.
             Self::Teach { verb, .. } => write!(to, "/api/faces/{verb}"),
             Self::SelfTestPicture => write!(to, "/api/faces/self_test.svg"),
             Self::Why { .. } => write!(to, "/api/why"),
@@ -174,13 +232,13 @@ fn no_path(path: &str) -> Problem {
     Problem::NotFound { what: format!("path {}", quoted(path)) }
 }
 
-fn limit(query: &Query) -> Result<usize, Problem> {
-    let Some(text) = query.get("limit") else { return Ok(DEFAULT_EVENTS) };
-    match text.parse() {
-        Ok(limit) if (1..=MOST_EVENTS).contains(&limit) => Ok(limit),
-        Ok(_) => Err(Problem::OutOfRange { value: quoted(text), min: 1.0, max: MOST_EVENTS as f64 }),
-        Err(_) => Err(Problem::NotANumber { value: quoted(text) }),
-    }
+fn day(query: &Query) -> Result<Option<Date>, Problem> {
+    let Some(text) = query.get("day") else { return Ok(None) };
+    let bad = || {
+        let detail = format!("\"day\" needs a day such as 2026-01-31, not \"{}\"", quoted(text));
+        Problem::BadRequest { detail }
+    };
+    text.parse().map(Some).map_err(|_| bad())
 }
 
 fn pace(query: &Query) -> Result<Option<Duration>, Problem> {
@@ -257,8 +315,17 @@ mod tests {
             Route::Page,
             Route::Health,
             Route::State,
-            Route::Events { limit: 7 },
-            Route::EventPicture { id: "01J".into() },
+            Route::Events { fields: Map::new() },
+            Route::Event { id: "01J".into() },
+            Route::EventPin { id: "01J".into() },
+            Route::EventPicture { id: "01J".into(), file: KeptFile::Picture },
+            Route::EventPicture { id: "01J".into(), file: KeptFile::Best },
+            Route::EventPicture { id: "01J".into(), file: KeptFile::Thumbnail },
+            Route::EventClip { id: "01J".into(), range: None },
+            Route::EventClip { id: "01J".into(), range: Some("bytes=0-".into()) },
+            Route::TryNotify { fields: Map::new() },
+            Route::Strip { camera: camera(), day: None },
+            Route::Strip { camera: camera(), day: Some(jiff::civil::date(2026, 1, 31)) },
             Route::Still { camera: camera() },
             Route::Stream { camera: camera(), pace: None },
             Route::Stream { camera: camera(), pace: Some(Duration::from_millis(400)) },
@@ -283,7 +350,7 @@ mod tests {
         for route in every() {
             assert_eq!(route.is_open(), route == Route::Health, "{route}");
             assert!(route.methods().iter().all(|method| route.check(method).is_ok()));
-            assert!(route.check(&Method::DELETE).is_err() && route.check(&Method::OPTIONS).is_err());
+            assert!(route.check(&Method::PATCH).is_err() && route.check(&Method::OPTIONS).is_err());
         }
     }
 
@@ -299,6 +366,9 @@ mod tests {
             "/api/cameras/porch",
             "/api/cameras/porch/entities",
             "/api/events//snapshot.jpg",
+            "/api/events/01J/other.jpg",
+            "/api/events/01J/snapshot.jpg/x",
+            "/api/notify",
             "/api/faces/",
             "/api/faces/erase",
             "/api/faces/enrol/x",
@@ -315,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn fps_and_limit_are_strict() {
+    fn fps_and_day_are_strict() {
         for (value, code) in [
             ("0", "out_of_range"),
             ("0.09", "out_of_range"),
@@ -334,9 +404,21 @@ mod tests {
         for value in ["0.1", "15", "60", "12.5"] {
             assert!(parse(&format!("/api/cameras/porch/stream.mjpeg?fps={value}")).is_ok(), "{value}");
         }
-        assert_eq!(parse("/api/events").unwrap(), Route::Events { limit: DEFAULT_EVENTS });
-        for value in ["0", "501", "-1", "x", "1.5"] {
-            assert!(parse(&format!("/api/events?limit={value}")).is_err(), "{value}");
+        for value in ["", "today", "2026-13-01", "2026-02-30", "2026-1-1/.."] {
+            let problem = parse(&format!("/api/cameras/porch/strip.jpg?day={value}")).unwrap_err();
+            assert_eq!(problem.code(), "bad_request", "{value}");
+        }
+    }
+
+    #[test]
+    fn the_version_may_be_named() {
+        assert_eq!(parse("/api/v1/state").unwrap(), Route::State);
+        let Route::Events { fields } = parse("/api/v1/events?type=face&limit=7&token=x").unwrap() else {
+            panic!("events")
+        };
+        assert_eq!(Value::Object(fields), serde_json::json!({ "type": "face", "limit": "7" }));
+        for target in ["/api/v2/state", "/api/v1", "/v1/api/state", "/api/v1/v1/state"] {
+            assert_eq!(parse(target).unwrap_err().code(), "not_found", "{target}");
         }
     }
 

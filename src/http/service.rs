@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, Method, Request};
 use serde_json::Map;
 use tokio::io::{AsyncWriteExt, Interest};
@@ -21,7 +21,9 @@ use super::access::{self, Key, Refusal, Site};
 use super::reply::{self, Reply};
 use super::route::{Query, Route};
 use super::throttle::{Throttle, Verdict};
-use super::{Shared, api, faces, page};
+use super::{Shared, api, events, faces, page};
+use crate::logic::history;
+use crate::logic::input::Input;
 use crate::logic::problem::Problem;
 
 /// The inner server answers at once; longer means that it is overloaded.
@@ -66,7 +68,7 @@ async fn handle(
     let key = match shared.guard.check(request.method(), request.headers(), &query) {
         Ok(key) => key,
         Err(refusal) => {
-            return Ok(Outcome::Reply(refuse(throttle, peer, &route, request.headers(), refusal)));
+            return Ok(Outcome::Reply(refuse(shared, throttle, peer, &route, request.headers(), refusal)));
         }
     };
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
@@ -87,8 +89,27 @@ async fn dispatch(
         Route::Page => page::page(),
         Route::Health => api::health(shared),
         Route::State => api::state(shared),
-        Route::Events { limit } => api::events(shared, *limit),
+        Route::Events { fields } => events::list(shared, fields).await?,
+        Route::Event { id } if *request.method() == Method::DELETE => {
+            events::ask(shared, history::Request::Delete(id.clone())).await?
+        }
+        Route::Event { id } => events::ask(shared, history::Request::Get(id.clone())).await?,
+        Route::EventPin { id } => {
+            let id = id.clone();
+            let body = body(shared.limits.max_body, shared.limits.body_time, request).await?;
+            events::pin(shared, &id, &body).await?
+        }
         Route::EventPicture { .. } => return inner(shared, &route, request.method()).await,
+        Route::EventClip { id, .. } => {
+            let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok());
+            let route = Route::EventClip { id: id.clone(), range: range.and_then(plain_range) };
+            return inner(shared, &route, request.method()).await;
+        }
+        Route::TryNotify { fields } => events::try_notify(shared, fields).await?,
+        Route::Strip { camera, day } => {
+            let (camera, day) = (camera.clone(), *day);
+            events::ask(shared, history::Request::Strip { camera, day }).await?
+        }
         Route::Still { camera } | Route::Stream { camera, .. } => {
             api::camera(&shared.now(), camera)?;
             return inner(shared, &route, request.method()).await;
@@ -113,6 +134,13 @@ async fn dispatch(
     Ok(Outcome::Reply(reply))
 }
 
+/// The range if it has only what ranges are made of; it goes on as part of a URL of ours.
+fn plain_range(range: &str) -> Option<String> {
+    let is_plain = range.len() <= 100
+        && range.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'=' | b'-' | b','));
+    is_plain.then(|| range.to_owned())
+}
+
 /// Bytes beyond ASCII have no meaning in any header we read and confuse what stands behind.
 fn check_ascii(request: &Request<Incoming>) -> Result<(), Problem> {
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
@@ -122,6 +150,7 @@ fn check_ascii(request: &Request<Incoming>) -> Result<(), Problem> {
 }
 
 fn refuse(
+    shared: &Shared,
     throttle: &Mutex<Throttle>,
     peer: IpAddr,
     route: &Route,
@@ -139,7 +168,13 @@ fn refuse(
                     }
                     Problem::Unauthorized
                 }
-                Verdict::TooMany { wait_s } => Problem::TooManyAttempts { wait_s },
+                Verdict::TooMany { wait_s, first } => {
+                    if first {
+                        // The appliance may be too busy to hear of it; the address is held back all the same.
+                        let _ = shared.inbox.send(Input::Attack(peer.to_string()), None);
+                    }
+                    Problem::TooManyAttempts { wait_s }
+                }
             }
         }
     };

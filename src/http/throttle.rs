@@ -18,8 +18,8 @@ const MOST_ADDRESSES: usize = 1024;
 pub(super) enum Verdict {
     /// It is simply wrong; `first` of this address since a while.
     Wrong { first: bool },
-    /// It was one too many; seconds until the next is free.
-    TooMany { wait_s: u64 },
+    /// It was one too many; seconds until the next is free, and whether it is the first such one since a while.
+    TooMany { wait_s: u64, first: bool },
 }
 
 /// The attempts left to each address.
@@ -31,6 +31,8 @@ pub(super) struct Throttle {
 struct Bucket {
     left: f64,
     at: Instant,
+    /// Whether one too many was tried since the bucket was last full.
+    overdrawn: bool,
 }
 
 impl Throttle {
@@ -40,15 +42,17 @@ impl Throttle {
         if !self.buckets.contains_key(&address) {
             self.make_room();
         }
-        let bucket = self.buckets.entry(address).or_insert(Bucket { left: BURST, at: now });
+        let bucket = self.buckets.entry(address).or_insert(Bucket { left: BURST, at: now, overdrawn: false });
         let refilled = now.saturating_duration_since(bucket.at).as_secs_f64() / REFILL.as_secs_f64();
         bucket.left = (bucket.left + refilled).min(BURST);
         bucket.at = now;
         if bucket.left < 1.0 {
             let wait_s = ((1.0 - bucket.left) * REFILL.as_secs_f64()).ceil() as u64;
-            return Verdict::TooMany { wait_s };
+            let first = !std::mem::replace(&mut bucket.overdrawn, true);
+            return Verdict::TooMany { wait_s, first };
         }
         let first = bucket.left > BURST - 1e-6;
+        bucket.overdrawn &= !first;
         bucket.left -= 1.0;
         Verdict::Wrong { first }
     }
@@ -86,7 +90,8 @@ mod tests {
         for attempt in 0..10 {
             assert_eq!(throttle.wrong(start, address(1)), Verdict::Wrong { first: attempt == 0 });
         }
-        assert_eq!(throttle.wrong(start, address(1)), Verdict::TooMany { wait_s: 6 });
+        assert_eq!(throttle.wrong(start, address(1)), Verdict::TooMany { wait_s: 6, first: true });
+        assert_eq!(throttle.wrong(start, address(1)), Verdict::TooMany { wait_s: 6, first: false });
         assert_eq!(throttle.wrong(start, address(2)), Verdict::Wrong { first: true });
         let later = start + Duration::from_millis(6100);
         assert_eq!(throttle.wrong(later, address(1)), Verdict::Wrong { first: false });
