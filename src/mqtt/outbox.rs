@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::logic::events::Event;
@@ -22,6 +23,15 @@ pub enum News {
     Blank(String),
     /// The picture of the last face at this camera shows somebody who is forgotten.
     BlankFace(String),
+    /// A new picture for an entity.
+    Picture {
+        /// Camera id.
+        camera: String,
+        /// Key of the entity.
+        key: &'static str,
+        /// The picture.
+        jpeg: Bytes,
+    },
 }
 
 /// The queue from the appliance to the MQTT task, and the figures that come back.

@@ -12,6 +12,7 @@ use super::session::{Answered, Session};
 use crate::logic::command::{Answer, Command};
 use crate::logic::events::{SCHEMA_VERSION, timestamp};
 use crate::logic::faces::training::Training;
+use crate::logic::history;
 use crate::logic::input::Input;
 use crate::logic::problem::{Problem, quoted};
 use crate::logic::topics::Topics;
@@ -31,7 +32,11 @@ impl Wish {
         if let Some(verb) = verb.strip_prefix("faces/") {
             return Ok(Self::Appliance(Input::Training(Training::parse(verb, &body)?)));
         }
+        if let Some(verb) = verb.strip_prefix("events/") {
+            return Ok(Self::Appliance(Input::Events(history::Request::parse(verb, &body)?)));
+        }
         let command = match verb {
+            "notify/test" => return notify_test(&body),
             "why" => return Ok(Self::Appliance(Input::Why(Question::parse(&body)?))),
             "ping" | "discovery/republish" => None,
             "snapshot" => Some(Command::Snapshot),
@@ -55,6 +60,10 @@ impl Wish {
             None => Self::Republish,
         })
     }
+}
+
+fn notify_test(body: &Map<String, Value>) -> Result<Wish, Problem> {
+    Ok(Wish::Appliance(Input::TryNotify(history::target_to_try(body)?)))
 }
 
 /// Where the answer goes, and under which transaction.
@@ -144,6 +153,8 @@ fn ask(session: &Session<'_>, camera: Option<String>, input: Input, asker: Asker
         let data = outcome.map(|answer| match answer {
             Answer::Done => json!({}),
             Answer::Data(data) => data,
+            // Days as pictures are served over HTTP alone.
+            Answer::Picture(_) => Value::Null,
             Answer::Event(id) => json!({
                 "topic": camera.map(|camera| topics.event_image(&camera, &id)),
                 "path": format!("/api/events/{id}/snapshot.jpg"),

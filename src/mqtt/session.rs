@@ -217,6 +217,10 @@ impl<'a> Session<'a> {
                 }
                 News::Blank(camera) => self.pictures.blank(camera),
                 News::BlankFace(camera) => self.replace_last_face(&camera, &state).await,
+                News::Picture { camera, key, jpeg } => {
+                    let topic = self.parts.topics.entity(&camera, key);
+                    self.send(topic, jpeg, QoS::AtLeastOnce, false).await;
+                }
             }
         }
         self.say_states(&state, now).await;
@@ -389,7 +393,7 @@ impl<'a> Session<'a> {
                 let newest = state
                     .recent
                     .iter()
-                    .find(|event| event.camera == *id && event.sort == sort && event.picture.is_some());
+                    .find(|event| event.is_at(id) && event.sort == sort && event.picture.is_some());
                 let fresh = newest
                     .filter(|event| now.saturating_duration_since(event.decided_at) < PICTURES_KEPT)
                     .and_then(|event| event.picture.as_ref());
@@ -403,7 +407,7 @@ impl<'a> Session<'a> {
 
     /// Shows the last face of somebody else, or nothing: the one that is shown belongs to somebody who is forgotten.
     async fn replace_last_face(&mut self, camera: &str, state: &State) {
-        let other = state.recent.iter().find(|event| event.camera == camera && event.sort == Sort::Face);
+        let other = state.recent.iter().find(|event| event.is_at(camera) && event.sort == Sort::Face);
         let picture = other.and_then(|event| event.picture.as_ref());
         let jpeg = picture.map_or_else(Bytes::new, |picture| picture.jpeg.clone());
         let topic = self.parts.topics.entity(camera, "image/face");
@@ -416,32 +420,34 @@ impl<'a> Session<'a> {
             self.parts.outbox.count_drop();
             return None;
         }
-        let camera = state.cameras.get(&event.camera).filter(|camera| !camera.settings.privacy)?;
-        Some(camera.settings.mqtt_pictures && self.send_picture_of(event).await)
+        let Some(id) = &event.camera else { return Some(false) };
+        let camera = state.cameras.get(id)?;
+        if camera.settings.privacy {
+            // Nothing of what was seen leaves any more; that privacy is on is told.
+            return (event.sort == Sort::Camera).then_some(false);
+        }
+        Some(camera.settings.mqtt_pictures && self.send_picture_of(event, id).await)
     }
 
     async fn tell_event(&mut self, event: &Event, with_picture: bool) {
-        let key = match event.sort {
-            Sort::Motion => "event/motion",
-            Sort::Face => "event/face",
-            Sort::Snapshot => return,
-        };
+        let Some(key) = event.sort.entity() else { return };
         let sent_at = Instant::now();
         let payload = event.payload(sent_at, with_picture.then_some(&self.parts.topics));
-        let topic = self.parts.topics.entity(&event.camera, key);
+        let topic = self.parts.topics.of(event.camera.as_deref(), key);
         self.send(topic, Bytes::from(payload.to_string()), QoS::AtLeastOnce, false).await;
         // The others wait on purpose or are due to the clock, so they say nothing about our speed.
-        if !matches!(event.event_type, "start" | "known") {
-            return;
+        if let Some(camera) = event.camera.clone()
+            && matches!(event.event_type, "start" | "known")
+        {
+            let latency_ms = event.age_ms(sent_at);
+            // Only a figure: it may be lost when the appliance is busy.
+            let _ = self.parts.inbox.send(Input::EventSent { camera, latency_ms }, None);
         }
-        let latency_ms = event.age_ms(sent_at);
-        // Only a figure: it may be lost when the appliance is busy.
-        let _ = self.parts.inbox.send(Input::EventSent { camera: event.camera.clone(), latency_ms }, None);
     }
 
     /// Sends the picture of an event to its own topic and to the entity that shows the last one; false if there is none.
-    async fn send_picture_of(&mut self, event: &Event) -> bool {
-        let Some(picture) = &event.picture else { return false };
+    async fn send_picture_of(&mut self, event: &Event, camera: &str) -> bool {
+        let (Some(picture), Some(key)) = (&event.picture, event.sort.picture_entity()) else { return false };
         if picture.jpeg.len() + 1024 > self.largest {
             self.log(
                 "warn",
@@ -450,15 +456,10 @@ impl<'a> Session<'a> {
             .await;
             return false;
         }
-        let key = match event.sort {
-            Sort::Motion => "image/motion",
-            Sort::Face => "image/face",
-            Sort::Snapshot => "image/live",
-        };
         debug_assert!(CAMERA.iter().any(|entity| entity.key == key));
-        let own = self.parts.topics.event_image(&event.camera, &event.id);
+        let own = self.parts.topics.event_image(camera, &event.id);
         self.send(own, picture.jpeg.clone(), QoS::AtLeastOnce, false).await;
-        let last = self.parts.topics.entity(&event.camera, key);
+        let last = self.parts.topics.entity(camera, key);
         self.send(last, picture.jpeg.clone(), QoS::AtLeastOnce, false).await;
         true
     }
