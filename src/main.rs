@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use doorward::app::{App, Facts};
+use doorward::app::{App, Facts, client};
 use doorward::config::cli::{Cli, Command};
 use doorward::config::{Camera, Config, LogFormat, Sources, load};
 use tracing_subscriber::EnvFilter;
@@ -33,11 +33,13 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => fail(&problem),
         },
-        Command::Faces(command) => told(doorward::app::client::faces(&config, command, say)),
+        Command::Faces(command) => told(client::faces(&config, command, say)),
         Command::Why { camera, from, to } => {
             let question = [("camera", camera), ("from", from), ("to", to)];
-            told(doorward::app::client::why(&config, question).map(|answer| say(&answer)))
+            told(client::why(&config, question).map(|answer| say(&answer)))
         }
+        Command::Events(command) => told(client::events(&config, command).map(|text| say(&text))),
+        Command::Notify(command) => told(client::notify(&config, command, say)),
         Command::Eval(task) => {
             match doorward::vision::eval::run(
                 &task,

@@ -1,6 +1,6 @@
 //! The command line's way to a running appliance: the same requests as anybody's, over HTTP, with the token of the data folder.
 //!
-//! Not here: what the requests mean; see `crate::logic::faces::training`.
+//! Not here: what the requests mean; see `crate::logic::faces::training` and `crate::logic::history`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::address;
 use crate::config::Config;
-use crate::config::cli::{Faces, Seen, Whom};
+use crate::config::cli::{EventFilter, Events, Faces, Notify, Seen, Whom};
 use crate::logic::faces::training::image_text;
 use crate::store::Secrets;
 
@@ -62,10 +62,62 @@ pub fn faces(config: &Config, command: Faces, mut say: impl FnMut(&str)) -> anyh
 /// # Errors
 /// With the appliance's words, or why there were none.
 pub fn why(config: &Config, question: [(&str, Option<String>); 3]) -> anyhow::Result<String> {
-    let given = question.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped(&value?))));
-    let query = given.collect::<Vec<_>>().join("&");
-    let answer = Client::new(config)?.ask(Method::GET, &format!("/api/why?{query}"), Bytes::new())?;
-    pretty(&answer)
+    let path = format!("/api/why?{}", query(question));
+    pretty(&Client::new(config)?.ask(Method::GET, &path, Bytes::new())?)
+}
+
+/// Carries out a command about events that are kept.
+///
+/// # Errors
+/// With the appliance's words, or why there were none.
+pub fn events(config: &Config, command: Events) -> anyhow::Result<String> {
+    let of = |event: &str| format!("/api/events/{}", escaped(event));
+    let (method, path, body) = match command {
+        Events::List(filter) => {
+            let EventFilter { from, to, types, camera, person, limit, offset } = filter;
+            let fields = [
+                ("from", from),
+                ("to", to),
+                ("type", types),
+                ("camera", camera),
+                ("person", person),
+                ("limit", limit.map(|limit| limit.to_string())),
+                ("offset", offset.map(|offset| offset.to_string())),
+            ];
+            (Method::GET, format!("/api/events?{}", query(fields)), "")
+        }
+        Events::Get { event } => (Method::GET, of(&event), ""),
+        Events::Pin { event, undo } => {
+            (Method::PUT, format!("{}/pinned", of(&event)), if undo { "OFF" } else { "ON" })
+        }
+        Events::Delete { event } => (Method::DELETE, of(&event), ""),
+    };
+    pretty(&Client::new(config)?.ask(method, &path, Bytes::from(body))?)
+}
+
+/// Sends a trial message, and says for each target what came of it.
+///
+/// # Errors
+/// When one did not arrive, with the appliance's words, or why there were none.
+pub fn notify(config: &Config, command: Notify, mut say: impl FnMut(&str)) -> anyhow::Result<()> {
+    let Notify::Test { target } = command;
+    let path = format!("/api/notify/test?{}", query([("target", target)]));
+    let answer: Value =
+        serde_json::from_slice(&Client::new(config)?.ask(Method::POST, &path, Bytes::new())?)?;
+    let mut n_failed = 0;
+    for target in answer["targets"].as_array().into_iter().flatten() {
+        let word = if target["ok"] == true { "arrived" } else { "failed" };
+        n_failed += usize::from(target["ok"] != true);
+        let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
+        say(&format!("{}: {word}. {}\n", text("target"), text("detail")));
+    }
+    if n_failed > 0 { bail!("{n_failed} of the messages did not arrive") } else { Ok(()) }
+}
+
+/// A query string of those fields that were given.
+fn query<const N: usize>(fields: [(&str, Option<String>); N]) -> String {
+    let given = fields.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped(&value?))));
+    given.collect::<Vec<_>>().join("&")
 }
 
 fn whom_fields(Whom { person, event, group }: Whom) -> Map<String, Value> {

@@ -4,24 +4,32 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
 use super::faces::{Lesson, Order, Ways};
+use crate::archive;
 use crate::hub::Hub;
-use crate::inbox::{Reply, Request};
+use crate::inbox::{Inbox, Reply, Request};
 use crate::logic::appliance::{Appliance, settings_to_json};
-use crate::logic::effect::{CameraOrder, Effect, MotionOrder};
+use crate::logic::command::Answer;
+use crate::logic::effect::{CameraOrder, ClipOrder, Effect, MotionOrder};
+use crate::logic::entities::STRIP;
+use crate::logic::events::Event;
 use crate::logic::faces::training::{Job, Training};
+use crate::logic::history;
 use crate::logic::input::{Input, Now};
 use crate::logic::motion::Knobs;
 use crate::logic::problem::Problem;
 use crate::logic::state::State;
 use crate::mqtt::{News, Outbox};
+use crate::notify::Trial;
 use crate::shutdown::Shutdown;
 use crate::store::{StateFile, Stored};
 use crate::vision::motion;
@@ -34,41 +42,58 @@ const SAVE_DELAY: Duration = Duration::from_millis(300);
 /// Where effects go.
 pub(super) struct Executor {
     cameras: BTreeMap<String, Orders>,
+    inbox: Inbox,
     hubs: BTreeMap<String, Arc<Hub>>,
     outbox: Arc<Outbox>,
     published: watch::Sender<Arc<State>>,
     pub(super) faces: Option<Ways>,
     pub(super) saves: Option<Sender<Stored>>,
+    pub(super) archive: Option<SyncSender<archive::Order>>,
+    pub(super) trials: Option<UnboundedSender<Trial>>,
+    /// Events that the archive was too busy to take.
+    unkept: u64,
 }
 
-struct Orders {
-    camera: Sender<CameraOrder>,
-    motion: Sender<motion::Order>,
-    knobs: Knobs,
+/// The ways to the loops of one camera.
+pub(super) struct Orders {
+    pub(super) camera: Sender<CameraOrder>,
+    pub(super) motion: Sender<motion::Order>,
+    /// None while no clips are made.
+    pub(super) clips: Option<Sender<ClipOrder>>,
+    pub(super) knobs: Knobs,
 }
 
 impl Executor {
     pub(super) fn new(
         hubs: BTreeMap<String, Arc<Hub>>,
+        inbox: Inbox,
         outbox: Arc<Outbox>,
         published: watch::Sender<Arc<State>>,
     ) -> Self {
-        Self { cameras: BTreeMap::new(), hubs, outbox, published, faces: None, saves: None }
+        Self {
+            cameras: BTreeMap::new(),
+            inbox,
+            hubs,
+            outbox,
+            published,
+            faces: None,
+            saves: None,
+            archive: None,
+            trials: None,
+            unkept: 0,
+        }
     }
 
-    pub(super) fn add_camera(
-        &mut self,
-        id: String,
-        camera: Sender<CameraOrder>,
-        motion: Sender<motion::Order>,
-        knobs: Knobs,
-    ) {
-        self.cameras.insert(id, Orders { camera, motion, knobs });
+    pub(super) fn add_camera(&mut self, id: String, orders: Orders) {
+        self.cameras.insert(id, orders);
     }
 
     /// The body of the appliance thread. Ends with the stop signal, once the inbox is empty.
     pub(super) fn run(mut self, mut appliance: Appliance, requests: &Receiver<Request>, stop: &Shutdown) {
-        for effect in appliance.first_effects() {
+        let now = Now { instant: Instant::now(), wall: Timestamp::now() };
+        let effects = appliance.first_effects(now);
+        self.publish(&appliance, &effects);
+        for effect in effects {
             self.carry_out(&mut appliance, effect, &mut None);
         }
         loop {
@@ -94,16 +119,67 @@ impl Executor {
             Ok((answer, effects)) => (Ok(answer), effects),
             Err(problem) => (Err(problem), Vec::new()),
         };
-        // Readers see the new state before anybody hears of what follows from it; MQTT gets its news in the same moment, because
-        // there the picture of an event comes even before the state.
-        let news = effects.iter().filter_map(news).collect();
-        let state = Arc::new(appliance.state().clone());
-        self.outbox.push(news, || drop(self.published.send_replace(state)));
+        self.publish(appliance, &effects);
         for effect in effects {
             self.carry_out(appliance, effect, &mut reply);
         }
         if let Some(reply) = reply {
             reply(outcome);
+        }
+    }
+
+    /// Readers see the new state before anybody hears of what follows from it; MQTT gets its news in the same moment, because there the
+    /// picture of an event comes even before the state.
+    fn publish(&self, appliance: &Appliance, effects: &[Effect]) {
+        let news = effects.iter().filter_map(news).collect();
+        let state = Arc::new(appliance.state().clone());
+        self.outbox.push(news, || drop(self.published.send_replace(state)));
+    }
+
+    /// Hands something to the archive without waiting: a slow disk must not hold up a camera.
+    fn archive(&mut self, order: archive::Order) {
+        let Some(archive) = &self.archive else { return };
+        if let Err(TrySendError::Full(refused)) = archive.try_send(order) {
+            if self.unkept == 0 {
+                tracing::warn!("the disk is too slow to keep every event; further ones are only counted");
+            }
+            self.unkept += 1;
+            if let archive::Order::Ask(_, reply) = refused {
+                reply(Err(Problem::Busy));
+            }
+        }
+    }
+
+    /// Asks the archive for an event and goes on with the request when it is there.
+    fn recall(&mut self, id: String, training: Training, reply: Option<Reply>) {
+        let (inbox, wanted) = (self.inbox.clone(), id.clone());
+        let then = move |kept: Option<archive::Kept>| {
+            let now = Instant::now();
+            let event = kept.map(|kept| Arc::new(Event::recalled(wanted, kept.record, kept.picture, now)));
+            // With the queue full the asker waits in vain and is told so.
+            let _ = inbox.send(Input::Recalled { training, event }, reply);
+        };
+        self.archive(archive::Order::Recall(id, Box::new(then)));
+    }
+
+    /// Has the day of a camera drawn and shown to those who listen over MQTT.
+    fn renew_strip(&mut self, camera: String) {
+        let (outbox, id) = (Arc::clone(&self.outbox), camera.clone());
+        let show = move |outcome: Result<Answer, Problem>| {
+            if let Ok(Answer::Picture(jpeg)) = outcome {
+                outbox.push(vec![News::Picture { camera: id, key: STRIP, jpeg }], || {});
+            }
+        };
+        let request = history::Request::Strip { camera, day: None };
+        self.archive(archive::Order::Ask(request, Box::new(show)));
+    }
+
+    fn try_notify(&self, target: Option<String>, reply: Option<Reply>) {
+        let Some(reply) = reply else { return };
+        let reply = Box::new(|outcome: Result<Value, Problem>| reply(outcome.map(Answer::Data)));
+        if let Some(trials) = &self.trials {
+            // The task ends only with the process.
+            let _ = trials.send(Trial { target, reply });
         }
     }
 
@@ -153,9 +229,29 @@ impl Executor {
                     let _ = faces.orders.send(Order { camera: id, order });
                 }
             }
+            Effect::Announce(event) => {
+                if event.is_worth_telling() {
+                    tracing::info!("{}", event.title);
+                }
+                self.archive(archive::Order::Keep(event.entry()));
+            }
             // Went out with the state.
-            Effect::Announce(event) if event.is_worth_telling() => tracing::info!("{}", event.title),
-            Effect::Announce(_) | Effect::BlankPictures(_) | Effect::BlankFace(_) => {}
+            Effect::BlankPictures(_) | Effect::BlankFace(_) => {}
+            Effect::Archive(request) => {
+                if let Some(reply) = reply.take() {
+                    self.archive(archive::Order::Ask(request, reply));
+                }
+            }
+            Effect::Recall { id, training } => self.recall(id, training, reply.take()),
+            Effect::Add(id, addition) => self.archive(archive::Order::Add { id, addition }),
+            Effect::ForgetPerson(slug) => self.archive(archive::Order::Forget(slug)),
+            Effect::RenewStrip(camera) => self.renew_strip(camera),
+            Effect::TryNotify(target) => self.try_notify(target, reply.take()),
+            Effect::Clip(id, order) => {
+                if let Some(clips) = self.cameras.get(&id).and_then(|orders| orders.clips.as_ref()) {
+                    let _ = clips.send(order);
+                }
+            }
             Effect::Teach(job) => self.teach(job, reply.take()),
             Effect::Capture { camera, training } => self.capture(appliance, &camera, training, reply.take()),
             Effect::TakeSnapshot { camera, id } => self.take_snapshot(appliance, camera, id),
@@ -174,6 +270,7 @@ impl Executor {
 
     fn save(&self, state: &State) {
         let mut stored = Stored::default();
+        stored.public_address.clone_from(&state.public_address);
         for (id, camera) in &state.cameras {
             for (key, value) in settings_to_json(camera) {
                 stored.set(id, &key, value);
@@ -197,6 +294,13 @@ fn news(effect: &Effect) -> Option<News> {
         | Effect::TakeSnapshot { .. }
         | Effect::Capture { .. }
         | Effect::Teach(_)
+        | Effect::Archive(_)
+        | Effect::Recall { .. }
+        | Effect::Add(..)
+        | Effect::Clip(..)
+        | Effect::ForgetPerson(_)
+        | Effect::RenewStrip(_)
+        | Effect::TryNotify(_)
         | Effect::SaveSettings => None,
     }
 }

@@ -43,6 +43,7 @@ impl Health {
                 uptime_s: self.started.elapsed().as_secs(),
                 rss_mb: (rss_bytes() / 1_048_576.0).round(),
                 cpu_pct: (cpu_pct * 10.0).round() / 10.0,
+                disk_written_kb: written_bytes() / 1024,
                 mqtt_connected: self.outbox.is_connected(),
             };
             let viewers = self.hubs.iter().map(|(id, hub)| (id.clone(), hub.watching())).collect();
@@ -75,6 +76,14 @@ fn rss_bytes() -> f64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0.0);
     pages * 4096.0
+}
+
+/// Bytes that this process has had written to block devices.
+fn written_bytes() -> u64 {
+    // proc(5): write_bytes counts pages as they are marked for the disk, so it leaves out what goes to memory only.
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }
 
 /// Processor time of this process.

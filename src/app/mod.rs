@@ -7,20 +7,25 @@
 //! | thread `faces` | face models, tracks, photos | told to stop |
 //! | thread `appliance` | the [`State`] | the stop signal, its inbox empty |
 //! | thread `store` | the state file | every sender is gone, then saved |
+//! | thread `archive` | the events that are kept | every sender is gone, then saved |
+//! | thread `clip-<n>` | a film, only with clips | its hub is closed |
 //! | thread `http` and one a request | sockets | told to stop; hubs closed |
 //! | thread `health` | the figures, the watchdog | told to stop |
 //! | tasks `mqtt`, `http front`, `broker` | connections | told to stop, after the last word |
+//! | tasks `notify`, `public_address` | messages, one question | told to stop |
 //!
 //! Stop order: HTTP and commands are refused, cameras close (which ends motion, faces and streams), the appliance empties its
 //! inbox, the store saves, MQTT says `offline`, then the broker ends. Not here: any decision.
 
 mod address;
+mod cameras;
 pub mod client;
 mod crew;
 mod executor;
 mod faces;
 mod health;
 mod plan;
+mod record;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -35,21 +40,18 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::broker::{self, Broker};
-use crate::camera;
 use crate::config::{Config, Secret};
 use crate::http;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
-use crate::logic::appliance::Appliance;
+use crate::logic::appliance::{Appliance, Plan};
 use crate::logic::discovery::Installation;
-use crate::logic::input::{CameraNews, Input, MotionChange, MotionLook, MotionSighting, Now};
-use crate::logic::motion::Change;
+use crate::logic::input::Now;
 use crate::logic::state::State;
 use crate::logic::topics::Topics;
 use crate::mqtt::{self, Outbox};
 use crate::shutdown::Shutdown;
 use crate::store::{IdentityFile, Secrets, StateFile};
-use crate::vision::motion;
 use crew::Crew;
 use executor::Executor;
 use plan::CameraSetup;
@@ -207,6 +209,8 @@ struct Workshop {
     first_run: bool,
     identity: IdentityFile,
     state_file: StateFile,
+    public_address: Option<String>,
+    archive: record::Opened,
     setups: Vec<CameraSetup>,
     listener: std::net::TcpListener,
     run_dir: address::RunDir,
@@ -230,6 +234,8 @@ impl Workshop {
             first_run: opened.created,
             identity,
             state_file,
+            public_address: stored.public_address,
+            archive: record::open(config)?,
             setups,
             listener: http::bind(config.http.bind)?,
             run_dir: address::RunDir::new()?,
@@ -259,22 +265,40 @@ impl Workshop {
             self.setups.iter().map(|setup| (setup.plan.id.clone(), Hub::new())).collect();
         let installation = self.installation(config, &facts);
         let settings = self.mqtt_settings(config, broker.as_ref());
-        let Self { setups, identity, state_file, listener, run_dir, topics, secrets, .. } = self;
+        let Self { setups, identity, state_file, listener, run_dir, topics, secrets, archive, .. } = self;
+        let public_address = self.public_address;
 
         let now = Now { instant: Instant::now(), wall: Timestamp::now() };
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).context("the system gives no random numbers")?;
-        let plans = setups.iter().map(|setup| setup.plan.clone()).collect();
-        let appliance = Appliance::new(plans, config.faces.quiet, now, u64::from_ne_bytes(seed));
+        let plan = Plan {
+            cameras: setups.iter().map(|setup| setup.plan.clone()).collect(),
+            quiet: config.quiet,
+            url: installation.url.clone(),
+            public_address,
+            has_strips: config.events.strip_image,
+            targets: config
+                .notify
+                .iter()
+                .map(|target| (target.name.to_string(), target.rule.clone()))
+                .collect(),
+            zone: jiff::tz::TimeZone::system(),
+        };
+        let appliance = Appliance::new(plan, now, u64::from_ne_bytes(seed));
         let (published, state) = watch::channel(Arc::new(appliance.state().clone()));
 
-        let mut executor = Executor::new(hubs.clone(), Arc::clone(&outbox), published);
+        let mut executor = Executor::new(hubs.clone(), inbox.clone(), Arc::clone(&outbox), published);
         let (saves, saved) = mpsc::channel();
         executor.saves = Some(saves);
         executor.faces = Some(faces::start(&mut crew, config, &setups, &hubs, &inbox, identity, &cameras));
+        let record = record::start(&mut core, &runtime, config, archive, &inbox, &links);
         for (number, setup) in setups.into_iter().enumerate() {
-            start_camera(&mut crew, &mut executor, number, setup, &hubs, &inbox, &cameras);
+            let (id, hub) = (setup.plan.id.clone(), Arc::clone(&hubs[&setup.plan.id]));
+            let mut orders = cameras::start(&mut crew, number, setup, Arc::clone(&hub), &inbox, &cameras);
+            orders.clips = record.film(&mut crew, config, &id, number, hub, &cameras);
+            executor.add_camera(id, orders);
         }
+        (executor.archive, executor.trials) = (Some(record.archive), Some(record.trials));
         core.spawn("store", move || executor::keep(state_file, &saved));
         let stop = links.clone();
         core.spawn("appliance", move || executor.run(appliance, &requests, &stop));
@@ -298,6 +322,7 @@ impl Workshop {
                 ..http::Limits::default()
             },
             run_dir: run_dir.path().to_owned(),
+            events_dir: record::folder(config),
             hubs: hubs.clone(),
             state: state.clone(),
             topics,
@@ -408,86 +433,6 @@ impl Workshop {
             discovery: config.mqtt.discovery,
             picture_interval: config.mqtt.picture_interval,
         }
-    }
-}
-
-/// Starts the camera thread and the motion loop of one camera.
-fn start_camera(
-    crew: &mut Crew,
-    executor: &mut Executor,
-    number: usize,
-    setup: CameraSetup,
-    hubs: &BTreeMap<String, Arc<Hub>>,
-    inbox: &Inbox,
-    stop: &Shutdown,
-) {
-    let CameraSetup { plan, spec, wish, motion, .. } = setup;
-    let hub = Arc::clone(&hubs[&plan.id]);
-    let (camera_orders, orders) = mpsc::channel();
-    let (id, tell) = (plan.id.clone(), inbox.clone());
-    let parts = camera::Parts {
-        name: plan.name.clone(),
-        spec,
-        wish,
-        private: plan.settings.privacy,
-        stall_after: camera::STALL_AFTER,
-        hub: Arc::clone(&hub),
-        orders,
-        news: Box::new(move |news| {
-            if let Some(news) = camera_news(news) {
-                tell.tell(Input::Camera { camera: id.clone(), news });
-            }
-        }),
-    };
-    let shutdown = stop.clone();
-    crew.spawn(&format!("cam-{number}"), move || camera::run(parts, &shutdown));
-
-    let (motion_orders, orders) = mpsc::channel();
-    let (id, tell) = (plan.id.clone(), inbox.clone());
-    let parts = motion::Parts {
-        hub,
-        orders,
-        knobs: motion.knobs.clone(),
-        analysis_fps: motion.analysis_fps,
-        enabled: plan.settings.motion_detection && !plan.settings.privacy,
-        tell: move |sighting| {
-            tell.tell(Input::Motion { camera: id.clone(), sighting: motion_sighting(sighting) });
-        },
-    };
-    let shutdown = stop.clone();
-    crew.spawn(&format!("motion-{number}"), move || motion::run(parts, &shutdown));
-    executor.add_camera(plan.id, camera_orders, motion_orders, motion.knobs);
-}
-
-fn camera_news(news: camera::News) -> Option<CameraNews> {
-    match news {
-        camera::News::Opened(opened) => Some(CameraNews::Opened(opened)),
-        camera::News::Lost(problem) => Some(CameraNews::Lost(problem)),
-        camera::News::Stats(stats) => Some(CameraNews::Rate(stats.fps)),
-        // The appliance has ordered it and knows.
-        camera::News::Private => None,
-    }
-}
-
-fn motion_sighting(sighting: motion::Sighting) -> MotionSighting {
-    let change = sighting.report.change.map(|change| match change {
-        Change::Started => MotionChange::Started,
-        Change::Ended { lasted } => MotionChange::Ended { lasted },
-        Change::Suppressed(reason) => MotionChange::Suppressed { reason: reason.as_str() },
-    });
-    let frame = sighting.frame.as_ref();
-    let look = MotionLook {
-        raw: sighting.report.raw,
-        area_px: sighting.report.area_px,
-        why: sighting.report.why.map(|reason| reason.as_str()),
-    };
-    MotionSighting {
-        look,
-        change,
-        area_pct: f64::from(sighting.report.area_pct),
-        boxes: sighting.report.boxes,
-        captured_at: sighting.captured_at,
-        jpeg: frame.and_then(|frame| frame.jpeg().ok().cloned()),
     }
 }
 

@@ -72,6 +72,7 @@ fn setup(camera: &Camera, stored: &Stored, identity: &mut IdentityFile) -> anyho
     let settings = Settings {
         motion_detection: start.motion_detection,
         face_recognition: start.face_recognition,
+        notifications: start.notifications,
         mqtt_pictures: start.mqtt_pictures,
         privacy: start.privacy,
         motion_threshold: f64::from(start.motion_threshold),
