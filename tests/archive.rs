@@ -12,10 +12,11 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use doorward::archive::{Archive, File, Limits, Order, path, run};
+use doorward::archive::{Archive, Limits, Order, run};
 use doorward::jpeg;
 use doorward::logic::command::Answer;
 use doorward::logic::history::{Addition, Entry, Query, Request};
+use doorward::logic::kept_file::{KeptFile, path};
 use doorward::logic::problem::Problem;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -229,10 +230,10 @@ fn assert_whole(folder: &Path, checked: &mut BTreeSet<PathBuf>, place: &str) {
 fn assert_true(folder: &Path, event: &Value, place: &str) {
     let id = event["id"].as_str().unwrap();
     for (kind, is_named) in [
-        (File::Picture, event["image"]["path"].is_string()),
-        (File::Thumb, event["thumbnail"].is_string()),
-        (File::Best, event["best"].is_string()),
-        (File::Clip, event["clip"]["path"].is_string()),
+        (KeptFile::Picture, event["image"]["path"].is_string()),
+        (KeptFile::Thumbnail, event["thumbnail"].is_string()),
+        (KeptFile::Best, event["best"].is_string()),
+        (KeptFile::Clip, event["clip"]["path"].is_string()),
     ] {
         let exists = path(folder, id, kind).unwrap().exists();
         assert_eq!(exists, is_named, "{place}: {kind:?} of {event}");

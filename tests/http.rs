@@ -43,14 +43,26 @@ fn assert_still_well(rig: &Rig, after: &str) {
 fn every_route_but_health_needs_a_credential() {
     let rig = Rig::start(limits());
     let event = send(&rig, "POST", "/api/cameras/porch/snapshot", &bearer(), "").json()["event"].clone();
-    let picture = format!("/api/events/{}/snapshot.jpg", event.as_str().unwrap());
+    let event = format!("/api/events/{}", event.as_str().unwrap());
+    let [picture, best, thumbnail, pinned] =
+        ["snapshot.jpg", "best.jpg", "thumbnail.jpg", "pinned"].map(|part| format!("{event}/{part}"));
+    let other = send(&rig, "POST", "/api/cameras/porch/snapshot", &bearer(), "").json()["event"].clone();
+    let other = format!("/api/events/{}", other.as_str().unwrap());
     for (method, target, status, kind) in [
         ("GET", "/", 200, "text/html; charset=utf-8"),
         ("GET", "/healthz", 200, "text/plain; charset=utf-8"),
         ("GET", "/api/state", 200, "application/json"),
         ("GET", "/api/events", 200, "application/json"),
         ("GET", "/api/events?limit=1", 200, "application/json"),
+        ("GET", "/api/v1/events?limit=1&type=snapshot&camera=porch", 200, "application/json"),
+        ("GET", &event, 200, "application/json"),
         ("GET", &picture, 200, "image/jpeg"),
+        ("GET", &best, 200, "image/jpeg"),
+        ("GET", &thumbnail, 200, "image/jpeg"),
+        ("PUT", &pinned, 400, "application/json"),
+        ("DELETE", &other, 200, "application/json"),
+        ("GET", "/api/cameras/porch/strip.jpg", 200, "image/jpeg"),
+        ("POST", "/api/notify/test?targe=x", 400, "application/json"),
         ("GET", STILL, 200, "image/jpeg"),
         ("HEAD", "/api/cameras/porch/stream.mjpeg", 200, "multipart/x-mixed-replace; boundary=frame"),
         ("GET", "/api/cameras/porch/entities/fps", 200, "application/json"),
@@ -101,7 +113,15 @@ fn wrong_paths_methods_and_values_are_told_apart() {
         ("POST", "/api/cameras/other/snapshot", 404, "not_found"),
         ("GET", "/api/cameras/porch/stream.mjpeg?fps=0", 400, "out_of_range"),
         ("GET", "/api/cameras/porch/stream.mjpeg?fps=NaN", 400, "not_a_number"),
-        ("GET", "/api/events?limit=zero", 400, "not_a_number"),
+        ("GET", "/api/events?limit=zero", 400, "bad_request"),
+        ("GET", "/api/events?since=1", 400, "bad_request"),
+        ("GET", "/api/events?from=yesterday", 400, "bad_request"),
+        ("GET", "/api/events/01J", 404, "not_found"),
+        ("DELETE", "/api/events/..%2f..", 404, "not_found"),
+        ("GET", "/api/events/01ARZ3NDEKTSV4RRFFQ69G5FAV/clip.mp4", 404, "not_found"),
+        ("POST", "/api/events/01J/pinned", 405, "wrong_method"),
+        ("GET", "/api/cameras/porch/strip.jpg?day=today", 400, "bad_request"),
+        ("GET", "/api/cameras/other/strip.jpg", 404, "not_found"),
         ("DELETE", "/", 405, "wrong_method"),
         ("POST", "/api/state", 405, "wrong_method"),
         ("GET", "/api/cameras/porch/snapshot", 405, "wrong_method"),

@@ -17,8 +17,13 @@ const CALM: &[&str] = &[
     "cameras.porch.height=240",
     "cameras.porch.fps=5",
 ];
-const SWITCHES: [(&str, &str); 4] =
-    [("motion_detection", "ON"), ("face_recognition", "ON"), ("mqtt_pictures", "ON"), ("privacy", "OFF")];
+const SWITCHES: [(&str, &str); 5] = [
+    ("motion_detection", "ON"),
+    ("face_recognition", "ON"),
+    ("notifications", "ON"),
+    ("mqtt_pictures", "ON"),
+    ("privacy", "OFF"),
+];
 /// Key, smallest, largest, another value; the last is what it is left at.
 const NUMBERS: [(&str, [&str; 3]); 4] = [
     ("motion_threshold", ["1", "255", "31"]),

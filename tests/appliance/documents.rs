@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use doorward::logic::discovery::Installation;
-use doorward::logic::entities::{CAMERA, Category, Entity, Kind, Measure};
+use doorward::logic::entities::{CAMERA, Category, Entity, Kind, Measure, NODE};
 use doorward::logic::state::{CameraState, Person, State};
 use doorward::logic::topics::Topics;
 use serde_json::{Map, Value};
@@ -119,7 +119,8 @@ const PLATFORMS: [(&str, &[&str], &[&str]); 8] = [
     ("number", &["state_topic", "command_topic", "min", "max", "step", "mode"], &["unit_of_measurement"]),
     ("button", &["command_topic"], &["device_class"]),
 ];
-const COMMON: [&str; 5] = ["p", "unique_id", "name", "icon", "entity_category"];
+/// `en` is short for `enabled_by_default`.
+const COMMON: [&str; 6] = ["p", "unique_id", "name", "icon", "entity_category", "en"];
 /// Device class of a sensor, and the units that it takes.
 const UNITS: [(&str, &[&str]); 2] = [
     ("duration", &["d", "h", "min", "s", "ms"]),
@@ -203,22 +204,30 @@ fn manual() -> String {
             text,
             "\n## {title}\n\n| Topic | Name | In Home Assistant | Values | What it is |\n|---|---|---|---|---|\n"
         );
-        for entity in CAMERA.iter().filter(|entity| entity.category == category) {
-            let (kind, values) = words(entity);
-            let name = entity.name.unwrap_or("(the device)");
-            let _ = writeln!(text, "| `{}` | {name} | {kind} | {values} | {} |", entity.key, entity.doc);
-        }
+        CAMERA.iter().filter(|entity| entity.category == category).for_each(|entity| row(&mut text, entity));
     }
+    let mut node = String::from(
+        "\n## The appliance\n\n\
+         The appliance is a device of its own. Uptime, memory, processor and what was written to the disk are diagnostic sensors, all read\n\
+         from `doorward/<node>/health`. Its other entities are below `doorward/<node>/`; those that few need are switched off in Home\n\
+         Assistant until you enable them.\n\n\
+         | Topic | Name | In Home Assistant | Values | What it is |\n|---|---|---|---|---|\n",
+    );
+    NODE.iter().for_each(|entity| row(&mut node, entity));
     text + "\n## People\n\n\
         Each enrolled person has a `binary_sensor` of the class occupancy on `person/<slug>`, `ON` while they are in view. Topics that\n\
         name people (`person/…`, `faces/present`, `event/…`, `image/…`) are never retained; presence is sent again every 30 seconds and\n\
-        expires after 90.\n\n\
-        ## The appliance\n\n\
-        The appliance is a device of its own, with uptime, memory and processor as diagnostic sensors, all read from\n\
-        `doorward/<node>/health`.\n"
+        expires after 90.\n"
+        + &node
 }
 
-fn words(entity: &Entity<CameraState>) -> (&'static str, String) {
+fn row<S>(text: &mut String, entity: &Entity<S>) {
+    let (kind, values) = words(entity);
+    let name = entity.name.unwrap_or("(the device)");
+    let _ = writeln!(text, "| `{}` | {name} | {kind} | {values} | {} |", entity.key, entity.doc);
+}
+
+fn words<S>(entity: &Entity<S>) -> (&'static str, String) {
     let list = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     match &entity.kind {
         Kind::Camera => ("camera", "JPEG".into()),
@@ -232,6 +241,7 @@ fn words(entity: &Entity<CameraState>) -> (&'static str, String) {
             "sensor",
             match measure {
                 Measure::Words(words) => list(words),
+                Measure::Text => "text".into(),
                 Measure::People => "names, or `nobody`".into(),
                 Measure::Time => "a time, RFC 3339".into(),
                 Measure::Number { unit: "", .. } => "a number".into(),

@@ -2,10 +2,10 @@
 //!
 //! Not here: assertions about behaviour.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use doorward::app::{App, Facts};
 use doorward::config::cli::Flags;
 use doorward::config::{Config, Sources, load};
 use doorward::logic::state::State;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::observer::{Door, PATIENCE, run_with_input, tool};
@@ -187,6 +188,14 @@ impl Home {
         Door { port, user: user.clone(), password: password.expose().to_owned() }
     }
 
+    /// Runs a command of the program against it.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command.arg("--data-dir").arg(self.data.path());
+        command.args(["--http-bind", &self.facts.http.to_string()]).args(arguments);
+        command.output().expect("the program runs")
+    }
+
     pub(crate) fn state(&self) -> Arc<State> {
         self.app.as_ref().expect("it runs").state()
     }
@@ -194,6 +203,18 @@ impl Home {
     /// Gets a path with the token; status and body.
     pub(crate) fn get(&self, path: &str) -> (u16, Vec<u8>) {
         http_get(self.facts.http, path, self.facts.token.expose())
+    }
+
+    /// The same as JSON; it has to succeed.
+    pub(crate) fn get_json(&self, path: &str) -> Value {
+        let (status, body) = self.get(path);
+        assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    /// A request with the token; head and body.
+    pub(crate) fn http(&self, request: &str, headers: &str, body: &str) -> (String, Vec<u8>) {
+        http(self.facts.http, request, self.facts.token.expose(), headers, body)
     }
 }
 
@@ -207,24 +228,87 @@ impl Drop for Home {
 
 /// A plain HTTP/1.1 GET; status and body.
 pub(crate) fn http_get(address: SocketAddr, path: &str, token: &str) -> (u16, Vec<u8>) {
+    let (head, body) = http(address, &format!("GET {path}"), token, "", "");
+    (status(&head), body)
+}
+
+/// The status in a head.
+pub(crate) fn status(head: &str) -> u16 {
+    head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status")
+}
+
+/// A plain HTTP/1.1 request, such as `PUT /path`, with further header lines; head and body of the answer.
+pub(crate) fn http(
+    address: SocketAddr,
+    request: &str,
+    token: &str,
+    headers: &str,
+    body: &str,
+) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).expect("the page answers");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time limit can be set");
+    let length = body.len();
     let ask = format!(
-        "GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        "{request} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n{headers}\r\n{body}"
     );
     stream.write_all(ask.as_bytes()).expect("the request is taken");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer in time");
     let head = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("an HTTP head");
-    let status =
-        String::from_utf8_lossy(&answer[..head]).split(' ').nth(1).and_then(|code| code.parse().ok());
-    (status.expect("a status"), answer.split_off(head + 4))
+    let text = String::from_utf8_lossy(&answer[..head]).into_owned();
+    (text, answer.split_off(head + 4))
 }
 
 /// A port that is free now.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it has an address").port()
+}
+
+/// A web server that takes messages, in a process of its own; see `tests/py/notify_http.py`.
+pub(crate) struct Receiver {
+    process: Child,
+    taken: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Receiver {
+    /// Listens on a port, gives the answers in turn, and the last one for ever.
+    pub(crate) fn start(port: u16, answers: &[&str]) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py/notify_http.py");
+        let python = std::env::var("DOORWARD_PYTHON").unwrap_or_else(|_| "python3".into());
+        let mut command = Command::new(python);
+        command.arg(script).args(answers).args(["--port", &port.to_string()]).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("python3 runs; ./doorward.sh test brings its own");
+        let output = BufReader::new(process.stdout.take().expect("it has a standard output"));
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&taken);
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                let line = serde_json::from_str(&line).expect("JSON lines");
+                into.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        let receiver = Self { process, taken };
+        until("the receiver listens", || receiver.taken().first().cloned());
+        receiver
+    }
+
+    fn taken(&self) -> Vec<Value> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The messages so far.
+    pub(crate) fn messages(&self) -> Vec<Value> {
+        self.taken().into_iter().filter(|line| line.get("json").is_some()).collect()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// A real Mosquitto with one user, on a port of its own.

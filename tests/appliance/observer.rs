@@ -7,7 +7,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::kit::t;
 
 /// No step takes longer on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -249,4 +251,22 @@ pub(crate) fn tool(name: &str) -> Command {
             panic!("{name} is not installed; `.ci/setup test` brings what the tests need")
         }),
     )
+}
+
+/// Sends a request and returns its answer.
+pub(crate) fn ask(door: &Door, observer: &Observer, verb: &str, mut body: Value) -> Value {
+    let mark = observer.mark();
+    body["transaction"] = json!(format!("t{mark}"));
+    door.publish(&t(&format!("request/{verb}")), body.to_string().as_bytes());
+    let (answer, _) = observer.next(mark, &format!("the answer to {verb}"), |m| {
+        m.topic == t(&format!("response/{verb}")) && m.json()["transaction"] == body["transaction"]
+    });
+    answer.json()
+}
+
+/// Sends a request, which must be carried out, and returns its data.
+pub(crate) fn done(door: &Door, observer: &Observer, verb: &str, body: Value) -> Value {
+    let answer = ask(door, observer, verb, body);
+    assert_eq!(answer["status"], "ok", "{verb}: {answer}");
+    answer["data"].clone()
 }

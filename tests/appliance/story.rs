@@ -25,7 +25,7 @@ pub(crate) const DEMO: &[&str] = &[
 const ROUNDS: Duration = Duration::from_secs((2.0 * ROUND_SECONDS / SPEED) as u64 + 20);
 
 /// State topics of a camera that the broker keeps, whatever the table of entities says.
-const KEPT: [&str; 15] = [
+const KEPT: [&str; 16] = [
     "status",
     "state",
     "state/attributes",
@@ -34,6 +34,7 @@ const KEPT: [&str; 15] = [
     "motion_detection",
     "face_recognition",
     "privacy",
+    "notifications",
     "mqtt_pictures",
     "motion_threshold",
     "motion_min_area",

@@ -12,7 +12,7 @@ use doorward::camera::demo::scene::ROUND_SECONDS;
 use serde_json::{Value, json};
 
 use crate::kit::{Home, http_get, t, until};
-use crate::observer::{Door, Message, Observer};
+use crate::observer::{Door, Message, Observer, ask, done};
 use crate::story;
 
 /// A round of the demo at twice its speed, and a slow machine.
@@ -20,23 +20,6 @@ const ROUND: Duration = Duration::from_secs(ROUND_SECONDS as u64 + 20);
 
 fn photo(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/faces").join(name)
-}
-
-/// Sends a request and returns its answer.
-fn ask(door: &Door, observer: &Observer, verb: &str, mut body: Value) -> Value {
-    let mark = observer.mark();
-    body["transaction"] = json!(format!("t{mark}"));
-    door.publish(&t(&format!("request/{verb}")), body.to_string().as_bytes());
-    let answer = observer.next_within(Duration::from_secs(30), mark, &format!("the answer to {verb}"), |m| {
-        m.topic == t(&format!("response/{verb}")) && m.json()["transaction"] == body["transaction"]
-    });
-    answer.0.json()
-}
-
-fn done(door: &Door, observer: &Observer, verb: &str, body: Value) -> Value {
-    let answer = ask(door, observer, verb, body);
-    assert_eq!(answer["status"], "ok", "{verb}: {answer}");
-    answer["data"].clone()
 }
 
 fn image(name: &str) -> Value {
@@ -228,36 +211,29 @@ fn over_http(home: &Home) {
     assert_eq!(http_get(home.facts.http, "/api/faces", "wrong").0, 401);
 }
 
-fn doorward(home: &Home, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command.args(["--data-dir"]).arg(home.data.path());
-    command.args(["--http-bind", &home.facts.http.to_string()]).args(arguments);
-    command.output().unwrap()
-}
-
 fn from_the_command_line(home: &Home) {
     let json = |output: &Output| serde_json::from_slice::<Value>(&output.stdout).unwrap_or(Value::Null);
     let (good, bad) = (photo("single/hopper.jpg"), photo("nonface/coffee.png"));
-    let output = doorward(home, &["faces", "enrol", "Grace", good.to_str().unwrap(), bad.to_str().unwrap()]);
+    let output = home.command(&["faces", "enrol", "Grace", good.to_str().unwrap(), bad.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!output.status.success() && text.contains("1/2") && text.contains("enrolled"), "{output:?}");
     assert!(
         text.contains("no_face") && String::from_utf8_lossy(&output.stderr).contains("1 of 2"),
         "{output:?}"
     );
-    let listed = json(&doorward(home, &["faces", "list"]));
+    let listed = json(&home.command(&["faces", "list"]));
     assert!(
         listed["people"].as_array().unwrap().iter().any(|person| person["person"] == "grace"),
         "{listed}"
     );
     let file = home.data.path().join("table.svg");
-    let tested = json(&doorward(home, &["faces", "test", "--picture", file.to_str().unwrap()]));
+    let tested = json(&home.command(&["faces", "test", "--picture", file.to_str().unwrap()]));
     assert!(tested["people"].is_array() && file.exists(), "{tested}");
-    let tested = json(&doorward(home, &["faces", "test", good.to_str().unwrap()]));
+    let tested = json(&home.command(&["faces", "test", good.to_str().unwrap()]));
     assert_eq!(tested["faces"][0]["best"]["person"], "grace");
-    assert!(json(&doorward(home, &["why", "--camera", "porch"]))["decisions"].is_array());
-    assert!(doorward(home, &["faces", "forget", "--person", "Grace"]).status.success());
-    let gone = doorward(home, &["faces", "forget", "--person", "Grace"]);
+    assert!(json(&home.command(&["why", "--camera", "porch"]))["decisions"].is_array());
+    assert!(home.command(&["faces", "forget", "--person", "Grace"]).status.success());
+    let gone = home.command(&["faces", "forget", "--person", "Grace"]);
     assert!(
         !gone.status.success() && String::from_utf8_lossy(&gone.stderr).contains("There is no person Grace")
     );

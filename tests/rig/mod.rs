@@ -7,19 +7,20 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use doorward::archive::{self, Archive};
 use doorward::frame::{Frame, Raw};
 use doorward::http::{self, Limits, Parts};
 use doorward::hub::Hub;
-use doorward::inbox::{Inbox, Request};
+use doorward::inbox::{Inbox, Reply, Request};
 use doorward::jpeg;
-use doorward::logic::appliance::{Appliance, CameraPlan};
+use doorward::logic::appliance::{Appliance, CameraPlan, Plan};
 use doorward::logic::effect::{CameraOrder, Effect};
 use doorward::logic::input::{CameraNews, Input, Now};
-use doorward::logic::quiet::Policy;
 use doorward::logic::state::{NodeState, Opened, State};
 use doorward::logic::topics::Topics;
 use doorward::shutdown::Shutdown;
@@ -72,7 +73,7 @@ impl Rig {
     /// Publishes `pictures` in turn, `fps` of them a second, and signs the camera in as running.
     pub fn with_pictures(limits: Limits, fps: f64, pictures: Vec<Bytes>) -> Self {
         let plan = CameraPlan { id: CAMERA.into(), name: "Front porch".into(), ..CameraPlan::default() };
-        let mut appliance = Appliance::new(vec![plan], Policy::default(), now(), 7);
+        let mut appliance = Appliance::new(Plan { cameras: vec![plan], ..Plan::default() }, now(), 7);
         let (inbox, requests) = Inbox::new();
         let (tell, state) = watch::channel(Arc::new(appliance.state().clone()));
         let size = jpeg::check(&pictures[0]).unwrap();
@@ -82,6 +83,7 @@ impl Rig {
             token: TOKEN.into(),
             limits,
             run_dir: run_dir.path().into(),
+            events_dir: run_dir.path().join("events"),
             hubs: BTreeMap::from([(CAMERA.to_owned(), Arc::clone(&hub))]),
             state: state.clone(),
             topics: Topics::new("doorward", "home", "homeassistant"),
@@ -96,14 +98,27 @@ impl Rig {
         let mut threads = Vec::new();
         let stop = shutdown.clone();
         threads.push(std::thread::spawn(move || inner.run(&stop)));
+        let limits =
+            archive::Limits { keep_days: 0, keep_count: 1000, keep_bytes: 1 << 30, min_free_bytes: 0 };
+        let (kept, _) = Archive::open(&run_dir.path().join("events"), limits).unwrap();
+        let (archive, orders) = std::sync::mpsc::channel();
+        threads.push(std::thread::spawn(move || archive::run(kept, orders, |_| {}, |_| {})));
         let (stop, slot) = (shutdown.clone(), Arc::clone(&hub));
-        threads.push(std::thread::spawn(move || think(&mut appliance, &requests, &tell, &slot, &stop)));
+        threads.push(std::thread::spawn(move || {
+            think(&mut appliance, &requests, &tell, &slot, &archive, &stop);
+        }));
         let (stop, slot, seen) = (shutdown.clone(), Arc::clone(&hub), state.clone());
         threads.push(std::thread::spawn(move || film(&slot, &seen, fps, &pictures, &stop)));
         let (width, height) = size;
         let opened = Opened { width, height, format: "MJPG".into(), description: "rig".into() };
         inbox.tell(Input::Camera { camera: CAMERA.into(), news: CameraNews::Opened(opened) });
-        let node = NodeState { mqtt_connected: true, uptime_s: 4000, rss_mb: 42.5, cpu_pct: 3.1 };
+        let node = NodeState {
+            mqtt_connected: true,
+            uptime_s: 4000,
+            rss_mb: 42.5,
+            cpu_pct: 3.1,
+            disk_written_kb: 0,
+        };
         inbox.tell(Input::Health(node, vec![(CAMERA.into(), 1)]));
         inbox.tell(Input::Camera { camera: CAMERA.into(), news: CameraNews::Rate(fps) });
         let (runtime, serve) = (Some(runtime), Some(serve));
@@ -139,17 +154,20 @@ fn think(
     requests: &std::sync::mpsc::Receiver<Request>,
     tell: &watch::Sender<Arc<State>>,
     hub: &Hub,
+    archive: &Sender<archive::Order>,
     stop: &Shutdown,
 ) {
     while !stop.is_triggered() {
-        let Ok(Request { input, reply }) = requests.recv_timeout(Duration::from_millis(50)) else { continue };
+        let Ok(Request { input, mut reply }) = requests.recv_timeout(Duration::from_millis(50)) else {
+            continue;
+        };
         let outcome = appliance.handle(now(), input);
         let (answer, effects) = match outcome {
             Ok((answer, effects)) => (Ok(answer), effects),
             Err(problem) => (Err(problem), Vec::new()),
         };
         for effect in effects {
-            carry_out(appliance, effect, hub);
+            carry_out(appliance, effect, hub, archive, &mut reply);
         }
         tell.send_replace(Arc::new(appliance.state().clone()));
         if let Some(reply) = reply {
@@ -158,13 +176,25 @@ fn think(
     }
 }
 
-fn carry_out(appliance: &mut Appliance, effect: Effect, hub: &Hub) {
+fn carry_out(
+    appliance: &mut Appliance,
+    effect: Effect,
+    hub: &Hub,
+    archive: &Sender<archive::Order>,
+    reply: &mut Option<Reply>,
+) {
     match effect {
+        Effect::Announce(event) => archive.send(archive::Order::Keep(event.entry())).unwrap(),
+        Effect::Archive(request) => {
+            archive.send(archive::Order::Ask(request, reply.take().unwrap())).unwrap();
+        }
         Effect::TakeSnapshot { camera, id } => {
             let frame = hub.latest().unwrap();
             let jpeg = frame.jpeg().unwrap().clone();
             let input = Input::Snapshot { camera, id, captured_at: frame.captured_at, jpeg };
-            appliance.handle(now(), input).unwrap();
+            for effect in appliance.handle(now(), input).unwrap().1 {
+                carry_out(appliance, effect, hub, archive, reply);
+            }
         }
         Effect::Camera(_, CameraOrder::Privacy(true)) => hub.publish(Arc::new(card())),
         _ => {}
