@@ -123,7 +123,7 @@ pub struct EventFilter {
 pub enum Notify {
     /// Have the running appliance send a trial message now, and say what came of it; exit with 0 only if it arrived.
     Test {
-        /// Only to notify.<TARGET>; without it to every target.
+        /// The name of one target, the last part of its section; without it every target.
         target: Option<String>,
     },
 }

@@ -202,7 +202,7 @@ fn privacy_ends_and_clears_everything_and_nothing_comes_in() {
         stage.does(Input::Snapshot { camera: PORCH.into(), id, captured_at: stage.now.instant, jpeg });
     assert!(late.iter().chain([&snapshot]).all(|effects| events(effects).is_empty()));
     assert_eq!((stage.present(), stage.porch().motion), ((vec![], false), false));
-    assert_eq!((&stage.porch().status, stage.appliance.state().recent.len()), (&Status::Privacy, 0));
+    assert_eq!((&stage.porch().status, stage.appliance.state().recent.len()), (&Status::Privacy, 1));
     assert_eq!(stage.command(Command::Snapshot).unwrap_err(), Problem::Privacy);
 
     // Once more is nothing new; off opens again.
