@@ -90,10 +90,7 @@ impl Executor {
 
     /// The body of the appliance thread. Ends with the stop signal, once the inbox is empty.
     pub(super) fn run(mut self, mut appliance: Appliance, requests: &Receiver<Request>, stop: &Shutdown) {
-        let now = Now { instant: Instant::now(), wall: Timestamp::now() };
-        let effects = appliance.first_effects(now);
-        self.publish(&appliance, &effects);
-        for effect in effects {
+        for effect in appliance.first_effects() {
             self.carry_out(&mut appliance, effect, &mut None);
         }
         loop {

@@ -277,6 +277,7 @@ impl Workshop {
             url: installation.url.clone(),
             public_address,
             has_strips: config.events.strip_image,
+            asks_address: config.public_address.is_some(),
             targets: config
                 .notify
                 .iter()

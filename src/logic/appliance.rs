@@ -33,6 +33,8 @@ use motion::Episode;
 pub const RECENT_EVENTS: usize = 50;
 /// A person out of view this long is no longer present: long enough to turn away from the camera, short enough for a light.
 const PRESENCE_HOLD: Duration = Duration::from_secs(10);
+/// Nobody is connected to an embedded broker that starts with us; Home Assistant tries every ten seconds.
+const START_TOLD_AFTER: Duration = Duration::from_secs(15);
 /// What moves and is smaller than this part of the area that counts is noise and not noted.
 const BELOW_SHARE: f64 = 4.0;
 /// How often the time of the last face is renewed while it stays in view.
@@ -64,6 +66,8 @@ pub struct Plan {
     pub public_address: Option<String>,
     /// Whether each camera's day is shown as one picture over MQTT.
     pub has_strips: bool,
+    /// Whether somebody is asked for the address of the house as seen from outside.
+    pub asks_address: bool,
     /// Names of the targets of messages, and who is told of what.
     pub targets: Vec<(String, Rule)>,
     /// Where the clocks on the wall are, for rules with hours and days.
@@ -78,6 +82,7 @@ impl Default for Plan {
             url: String::new(),
             public_address: None,
             has_strips: false,
+            asks_address: false,
             targets: Vec::new(),
             zone: TimeZone::UTC,
         }
@@ -91,6 +96,8 @@ pub struct Appliance {
     last_seen: BTreeMap<(String, String), Instant>,
     /// When each person was last recognised since the start, by slug.
     met: BTreeMap<String, Timestamp>,
+    /// When the start is to be told, until it was.
+    started: Option<Instant>,
     /// When somebody of the household was last recognised, at any camera.
     known_at: Option<Instant>,
     quiet: Quiet,
@@ -115,7 +122,7 @@ impl Appliance {
     /// An appliance before its first input. `seed` is random; it keeps event ids apart from those of earlier runs.
     #[must_use]
     pub fn new(plan: Plan, now: Now, seed: u64) -> Self {
-        let Plan { cameras, quiet, url, public_address, has_strips, targets, zone } = plan;
+        let Plan { cameras, quiet, url, public_address, has_strips, asks_address, targets, zone } = plan;
         let cameras = cameras
             .into_iter()
             .map(|plan| {
@@ -125,7 +132,10 @@ impl Appliance {
                 (id, CameraState { name, area, status, settings, since: now.wall, ..CameraState::default() })
             })
             .collect();
-        let state = State { cameras, url, public_address, has_strips, ..State::default() };
+        let state = State { cameras, url, public_address, has_strips, asks_address, ..State::default() };
+        let first_strip = now.instant + archive::STRIP_DELAY;
+        let strips_due =
+            state.cameras.keys().filter(|_| has_strips).map(|id| (id.clone(), first_strip)).collect();
         // The counter gets the low 16 bits of a ULID's 80 random ones.
         Self {
             state,
@@ -134,13 +144,14 @@ impl Appliance {
             quiet: Quiet::new(quiet),
             targets,
             zone,
+            started: Some(now.instant + START_TOLD_AFTER),
             known_at: None,
             why: WhyLog::default(),
             stirred: BTreeSet::new(),
             episodes: BTreeMap::new(),
             lost: BTreeMap::new(),
             recalled: VecDeque::new(),
-            strips_due: BTreeMap::new(),
+            strips_due,
             serial: u128::from(seed) << 16,
         }
     }
@@ -151,19 +162,17 @@ impl Appliance {
         &self.state
     }
 
-    /// The orders that bring freshly started loops in line with the settings, and the event of the start.
+    /// The orders that bring freshly started loops in line with the settings.
     #[must_use]
-    pub fn first_effects(&mut self, now: Now) -> Vec<Effect> {
-        let started = self.system_event(now, "started", "Doorward has started".into(), Map::new());
-        let orders = self.state.cameras.iter().flat_map(|(id, camera)| orders(id, &camera.settings));
-        orders.chain([started]).collect()
+    pub fn first_effects(&self) -> Vec<Effect> {
+        self.state.cameras.iter().flat_map(|(id, camera)| orders(id, &camera.settings)).collect()
     }
 
     /// When [`Input::Tick`] is due although nothing happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let presence = self.last_seen.values().min().map(|seen| *seen + PRESENCE_HOLD);
-        presence.into_iter().chain(self.strips_due.values().copied()).min()
+        presence.into_iter().chain(self.started).chain(self.strips_due.values().copied()).min()
     }
 
     /// Handles one input: what it leads to, and the answer for whoever asked.
@@ -213,7 +222,8 @@ impl Appliance {
                 }
                 Vec::new()
             }
-            Input::Tick => self.strips(now.instant),
+            Input::RenewStrips => self.all_strips(),
+            Input::Tick => self.started(now).into_iter().chain(self.strips(now.instant)).collect(),
         };
         self.end_presence(now.instant);
         Ok((Answer::Done, effects))
@@ -253,10 +263,12 @@ impl Appliance {
                 self.why.forget(id);
                 effects.push(Effect::BlankPictures(id.into()));
             }
+            effects.extend(self.motion_is_cut(now, id));
             effects.push(self.privacy_event(now, id, after.privacy));
+            self.renew_strip(now, id);
         }
         if after.privacy || !after.motion_detection {
-            effects.extend(self.clear_motion(now, id));
+            self.clear_motion(id);
             // Nobody would tell the end of this motion, and faces would be looked for without end.
             effects.push(Effect::Faces(id.into(), FacesOrder::Moving(None)));
         }
@@ -305,11 +317,10 @@ impl Appliance {
                 };
                 let lost = self.camera_is_lost(now, id, &status);
                 self.set_status(now, id, status);
+                self.clear_motion(id);
                 self.clear_presence(id);
-                let mut effects = self.clear_motion(now, id);
-                effects.push(Effect::Faces(id.into(), FacesOrder::Forget));
-                effects.extend(lost);
-                effects
+                let forget = Effect::Faces(id.into(), FacesOrder::Forget);
+                std::iter::once(forget).chain(lost).collect()
             }
         }
     }

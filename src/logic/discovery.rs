@@ -62,19 +62,20 @@ impl Installation {
     #[must_use]
     pub fn documents(&self, state: &State, topics: &Topics) -> Vec<Document> {
         let cameras = state.cameras.iter().map(|(id, camera)| self.camera(id, camera, state, topics));
-        std::iter::once(self.node(topics)).chain(cameras).collect()
+        std::iter::once(self.node(state, topics)).chain(cameras).collect()
     }
 
-    fn node(&self, topics: &Topics) -> Document {
+    fn node(&self, state: &State, topics: &Topics) -> Document {
         let object = self.node_object();
         let mut components: Map<String, Value> = NODE_SENSORS
             .iter()
             .map(|sensor| (sensor.field.to_owned(), sensor.component(&object, topics)))
             .collect();
-        for entity in NODE {
+        let asked_only = ["event/address_changed", "public_address"];
+        for entity in NODE.iter().filter(|entity| state.asks_address || !asked_only.contains(&entity.key)) {
             let mut node = component(entity, &object, &topics.node_entity(entity.key));
-            if !matches!(entity.key, "event/security" | "event/system" | "events_kept") {
-                // For the few who look for it; most have neither use nor value for it.
+            if ["url", "archive_mb"].contains(&entity.key) {
+                // For the few who look for it.
                 node.insert("en".into(), json!(false));
             }
             components.insert(entity.component(), Value::Object(node));
@@ -143,19 +144,43 @@ struct NodeSensor {
     unit: &'static str,
     class: Option<&'static str>,
     icon: Option<&'static str>,
+    /// Home Assistant's `state_class`: `measurement`, or `total_increasing` for what begins anew with each start.
+    state_class: &'static str,
 }
 
 const NODE_SENSORS: &[NodeSensor] = &[
-    NodeSensor { field: "uptime_s", name: "Uptime", unit: "s", class: Some("duration"), icon: None },
-    NodeSensor { field: "rss_mb", name: "Memory", unit: "MiB", class: Some("data_size"), icon: None },
+    NodeSensor {
+        field: "uptime_s",
+        name: "Uptime",
+        unit: "s",
+        class: Some("duration"),
+        icon: None,
+        state_class: "measurement",
+    },
+    NodeSensor {
+        field: "rss_mb",
+        name: "Memory",
+        unit: "MiB",
+        class: Some("data_size"),
+        icon: None,
+        state_class: "measurement",
+    },
     NodeSensor {
         field: "disk_written_kb",
         name: "Written to disk",
         unit: "KiB",
         class: Some("data_size"),
         icon: None,
+        state_class: "total_increasing",
     },
-    NodeSensor { field: "cpu_pct", name: "Processor", unit: "%", class: None, icon: Some("mdi:cpu-64-bit") },
+    NodeSensor {
+        field: "cpu_pct",
+        name: "Processor",
+        unit: "%",
+        class: None,
+        icon: Some("mdi:cpu-64-bit"),
+        state_class: "measurement",
+    },
 ];
 
 impl NodeSensor {
@@ -166,7 +191,7 @@ impl NodeSensor {
         component.insert("expire_after".into(), json!(HEALTH_EXPIRE_AFTER_S));
         component.insert("entity_category".into(), json!("diagnostic"));
         component.insert("unit_of_measurement".into(), json!(self.unit));
-        component.insert("state_class".into(), json!("measurement"));
+        component.insert("state_class".into(), json!(self.state_class));
         component.insert("suggested_display_precision".into(), json!(0));
         if let Some(class) = self.class {
             component.insert("device_class".into(), json!(class));

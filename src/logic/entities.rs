@@ -337,9 +337,9 @@ pub const CAMERA: &[Entity<CameraState>] = &[
     },
     Entity {
         key: STRIP,
-        name: Some("Day"),
+        name: Some("Today"),
         doc: "The pictures of today's events in one; only with events.strip_image.",
-        icon: None,
+        icon: Some("mdi:view-grid"),
         category: Category::Primary,
         kind: Kind::Image,
     },

@@ -121,6 +121,8 @@ pub enum Input {
         /// Milliseconds.
         latency_ms: u64,
     },
+    /// Home Assistant has come and knows no pictures: show it each camera's day again.
+    RenewStrips,
     /// A deadline passed.
     Tick,
 }

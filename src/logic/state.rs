@@ -35,6 +35,8 @@ pub struct State {
     pub public_address: Option<String>,
     /// Whether each camera's day is shown as one picture.
     pub has_strips: bool,
+    /// Whether somebody is asked for the address of the house as seen from outside.
+    pub asks_address: bool,
     /// The newest events, newest first, at most [`super::appliance::RECENT_EVENTS`].
     pub recent: VecDeque<Arc<Event>>,
 }

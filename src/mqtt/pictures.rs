@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::hub::Hub;
+use crate::logic::entities::STRIP;
 use crate::logic::state::State;
 
 /// Between two pictures while something moves. Home Assistant takes every one whether or not anybody looks.
@@ -53,7 +54,9 @@ impl Pictures {
                 continue;
             };
             if !frame.live && self.to_blank.remove(id) {
-                due.extend(["image/motion", "image/face"].map(|key| (id.clone(), key, jpeg.clone())));
+                let strip = state.has_strips.then_some(STRIP);
+                let shown = ["image/motion", "image/face"].into_iter().chain(strip);
+                due.extend(shown.map(|key| (id.clone(), key, jpeg.clone())));
                 self.sent.remove(id);
             }
             if !camera.settings.mqtt_pictures && frame.live {

@@ -179,8 +179,8 @@ impl<'a> Session<'a> {
         }
         self.publish_states(now).await;
         self.publish_documents(now).await;
-        // The first figures come a moment after the start; zeros would be believed for a minute.
-        if now >= self.health_due && self.parts.state.borrow().node.rss_mb > 0.0 {
+        // The first sample has nothing to compare with; its zeros would be believed for a minute.
+        if now >= self.health_due && self.parts.state.borrow().node.uptime_s > 0 {
             self.health_due = now + HEALTH_EVERY;
             self.publish_health().await;
         }
@@ -384,6 +384,8 @@ impl<'a> Session<'a> {
         self.publish_health().await;
         self.repeat_pictures(now).await;
         self.pictures.restart();
+        // Nobody waits; when the appliance is busy, the next event brings them.
+        let _ = self.parts.inbox.send(Input::RenewStrips, None);
     }
 
     async fn repeat_pictures(&mut self, now: Instant) {
@@ -423,8 +425,8 @@ impl<'a> Session<'a> {
         let Some(id) = &event.camera else { return Some(false) };
         let camera = state.cameras.get(id)?;
         if camera.settings.privacy {
-            // Nothing of what was seen leaves any more; that privacy is on is told.
-            return (event.sort == Sort::Camera).then_some(false);
+            // Nothing of what was seen leaves any more; that privacy is on is told, and that motion is over with it.
+            return (event.sort == Sort::Camera || event.event_type == "end").then_some(false);
         }
         Some(camera.settings.mqtt_pictures && self.send_picture_of(event, id).await)
     }

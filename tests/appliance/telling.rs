@@ -34,12 +34,18 @@ fn messages_wait_for_their_server_and_are_given_up_aloud() {
     assert!(!unknown.status.success() && words.contains("only nas, refuses"), "{words}");
 
     // Two starts, nobody to hear of them; then the server comes.
+    let starts = |home: &Home, wanted: usize| {
+        until("the start is kept", || {
+            let kept = home.get_json("/api/events?type=started");
+            (kept["total"] == wanted).then_some(kept)
+        })
+    };
+    starts(&home, 1);
     let home = home.restart();
-    let kept = home.get_json("/api/events?type=started");
-    assert_eq!(kept["total"], 2);
+    let receiver = Receiver::start(port, &["500", "200"]);
+    let kept = starts(&home, 2);
     let ids: Vec<_> =
         kept["events"].as_array().unwrap().iter().rev().map(|event| event["id"].clone()).collect();
-    let receiver = Receiver::start(port, &["500", "200"]);
     let taken = until("both messages", || {
         let taken = receiver.messages();
         (taken.len() >= 3).then_some(taken)
@@ -83,8 +89,10 @@ fn messages_wait_for_their_server_and_are_given_up_aloud() {
     let home = home.restart();
     let again = until("the third start is told", || {
         let taken = receiver.messages();
-        let last = home.get_json("/api/events?type=started&limit=1")["events"][0]["id"].clone();
-        taken.iter().any(|message| message["json"]["id"] == last).then_some(taken)
+        let kept = home.get_json("/api/events?type=started&limit=1");
+        let last = &kept["events"][0]["id"];
+        let is_told = kept["total"] == 3 && taken.iter().any(|message| message["json"]["id"] == *last);
+        is_told.then_some(taken)
     });
     let first = again.iter().filter(|message| message["json"]["id"] == ids[0]).count();
     assert_eq!(first, 2, "what has arrived is not told again");

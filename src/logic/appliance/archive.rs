@@ -10,12 +10,13 @@ use crate::logic::effect::Effect;
 use crate::logic::events::Event;
 use crate::logic::faces::training::Training;
 use crate::logic::history::Request;
+use crate::logic::input::Now;
 use crate::logic::problem::{Problem, quoted};
 
 /// Events of the archive that stay at hand for requests that name them.
 const RECALLED: usize = 4;
 /// A day that has got a new picture is drawn this long after it: most come in groups.
-const STRIP_DELAY: Duration = Duration::from_secs(60);
+pub(super) const STRIP_DELAY: Duration = Duration::from_secs(60);
 
 impl Appliance {
     /// Hands a question on to the archive.
@@ -61,6 +62,24 @@ impl Appliance {
         }
     }
 
+    /// The day of a camera is drawn at the next tick.
+    pub(super) fn renew_strip(&mut self, now: Now, camera: &str) {
+        if self.state.has_strips {
+            self.strips_due.insert(camera.into(), now.instant);
+        }
+    }
+
+    /// Every day that may be shown, for somebody who has just come.
+    pub(super) fn all_strips(&self) -> Vec<Effect> {
+        let cameras = self.state.cameras.keys().filter(|id| self.shows_strip(id));
+        cameras.cloned().map(Effect::RenewStrip).collect()
+    }
+
+    fn shows_strip(&self, camera: &str) -> bool {
+        let is_open = self.state.cameras.get(camera).is_some_and(|camera| !camera.settings.privacy);
+        self.state.has_strips && is_open
+    }
+
     /// The days that are to be drawn now.
     pub(super) fn strips(&mut self, now: Instant) -> Vec<Effect> {
         let due: Vec<String> = self
@@ -70,6 +89,6 @@ impl Appliance {
             .map(|(camera, _)| camera.clone())
             .collect();
         self.strips_due.retain(|_, due| *due > now);
-        due.into_iter().map(Effect::RenewStrip).collect()
+        due.into_iter().filter(|camera| self.shows_strip(camera)).map(Effect::RenewStrip).collect()
     }
 }

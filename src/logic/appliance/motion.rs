@@ -78,7 +78,7 @@ impl Appliance {
                 if let Some(begun) = self.episodes.get(id) {
                     detail.insert("start_event".into(), json!(begun.event));
                 }
-                effects.extend(self.end_episode(now, id, Some(lasted), sighting.jpeg));
+                effects.extend(self.end_episode(now, id, lasted, sighting.jpeg));
                 None
             }
         };
@@ -127,25 +127,34 @@ impl Appliance {
     }
 
     /// Something of this camera is no longer watched, so nothing moves there.
-    pub(super) fn clear_motion(&mut self, now: Now, id: &str) -> Vec<Effect> {
+    /// The end of what moves there comes from the motion loop, which hears of it too.
+    pub(super) fn clear_motion(&mut self, id: &str) {
         if let Some(camera) = self.state.cameras.get_mut(id) {
             camera.motion = false;
             camera.motion_detail = MotionDetail::default();
         }
-        self.end_episode(now, id, None, None)
+    }
+
+    /// Privacy ends what moves at once: nothing that comes later from the loop is heard.
+    pub(super) fn motion_is_cut(&mut self, now: Now, id: &str) -> Vec<Effect> {
+        let Some(Episode { event: start, began, .. }) = self.episodes.get(id) else { return Vec::new() };
+        let lasted = now.instant.saturating_duration_since(*began);
+        let name = self.state.cameras.get(id).map_or(id, |camera| camera.name.as_str());
+        let title = format!("No more motion at {name}");
+        let detail = Map::from_iter([
+            ("start_event".into(), json!(start)),
+            ("lasted_s".into(), tenths(lasted)),
+            ("reason".into(), json!("privacy")),
+        ]);
+        let mut effects = self.end_episode(now, id, lasted, None);
+        let event = EventDraft { sort: Sort::Motion, event_type: "end", title, detail, quiet: None };
+        effects.push(Effect::Announce(self.announce(now, id, event, now.instant, None)));
+        effects
     }
 
     /// Completes the event of the motion that ends: how long it was, and its best picture, a face before anything else.
-    /// `lasted` is the time to the last movement, where it is known.
-    fn end_episode(
-        &mut self,
-        now: Now,
-        id: &str,
-        lasted: Option<Duration>,
-        largest: Option<Bytes>,
-    ) -> Vec<Effect> {
+    fn end_episode(&mut self, now: Now, id: &str, lasted: Duration, largest: Option<Bytes>) -> Vec<Effect> {
         let Some(episode) = self.episodes.remove(id) else { return Vec::new() };
-        let lasted = lasted.unwrap_or_else(|| now.instant.saturating_duration_since(episode.began));
         let fields = Map::from_iter([
             ("ended_at".into(), json!(timestamp(now.wall))),
             ("lasted_s".into(), tenths(lasted)),

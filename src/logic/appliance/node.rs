@@ -32,6 +32,12 @@ impl Appliance {
         Effect::Announce(self.node_event(now, event))
     }
 
+    /// The event of the start, once its time has come.
+    pub(super) fn started(&mut self, now: Now) -> Option<Effect> {
+        self.started.take_if(|due| *due <= now.instant)?;
+        Some(self.system_event(now, "started", "Doorward has started".into(), Map::new()))
+    }
+
     fn camera_event(
         &mut self,
         now: Now,

@@ -67,17 +67,47 @@ fn motion_gets_its_largest_picture_and_a_sharp_face_before_that() {
 
 #[test]
 fn motion_that_is_cut_short_is_completed_all_the_same() {
-    for cut in [Command::Privacy(true), Command::MotionDetection(false)] {
+    // Privacy at once; what comes from the motion loop afterwards is not heard any more.
+    let mut stage = Stage::new();
+    let start = events(&stage.motion(MotionChange::Started))[0].id.clone();
+    stage.later(4.0);
+    let (_, effects) = stage.command(Command::Privacy(true)).unwrap();
+    let told: Vec<_> = events(&effects).iter().map(|event| event.event_type).collect();
+    assert_eq!(told, ["end", "privacy_on"]);
+    let end = &events(&effects)[0].detail;
+    assert_eq!(
+        (&end["start_event"], &end["lasted_s"], &end["reason"]),
+        (&json!(start), &json!(4.0), &json!("privacy"))
+    );
+    assert_eq!((additions(&effects)[0].0, films(&effects)), (start.as_str(), vec![&ClipOrder::End]));
+    assert!(stage.motion(ENDED).is_empty());
+    // Otherwise with the end that the loop tells.
+    for cut in [false, true] {
         let mut stage = Stage::new();
         let start = events(&stage.motion(MotionChange::Started))[0].id.clone();
-        let (_, effects) = stage.command(cut).unwrap();
-        let [(id, addition)] = additions(&effects)[..] else { panic!("{effects:?}") };
-        assert_eq!((id, addition.best.is_none()), (start.as_str(), true));
-        assert_eq!(films(&effects), [&ClipOrder::End]);
+        if cut {
+            stage.command(Command::MotionDetection(false)).unwrap();
+        } else {
+            stage.camera(CameraNews::Lost(Problem::NoSignal));
+        }
+        assert!(!stage.porch().motion);
+        let effects = stage.motion(ENDED);
+        assert_eq!(events(&effects)[0].detail["start_event"], start);
+        assert_eq!((additions(&effects)[0].0, films(&effects)), (start.as_str(), vec![&ClipOrder::End]));
     }
-    let mut stage = Stage::new();
-    stage.motion(MotionChange::Started);
-    assert_eq!(additions(&stage.camera(CameraNews::Lost(Problem::NoSignal))).len(), 1);
+}
+
+#[test]
+fn the_start_is_told_when_somebody_can_hear_it() {
+    let now = Stage::new().now;
+    let mut stage = Stage { appliance: Appliance::new(Plan::default(), now, 7), now };
+    stage.later(14.9);
+    assert!(stage.does(Input::Tick).is_empty());
+    stage.later(0.1);
+    let effects = stage.does(Input::Tick);
+    assert_eq!((events(&effects)[0].event_type, events(&effects)[0].is_worth_telling()), ("started", false));
+    stage.later(100.0);
+    assert!(stage.does(Input::Tick).is_empty());
 }
 
 #[test]
@@ -224,15 +254,26 @@ fn the_day_is_drawn_anew_a_minute_after_a_picture() {
     let plan = Plan { cameras: vec![camera], has_strips: true, ..Plan::default() };
     let mut stage = Stage { appliance: Appliance::new(plan, now, 7), now };
     stage.camera(CameraNews::Opened(Opened::default()));
+    let drawn = |effects: &[Effect]| {
+        effects.iter().filter(|effect| matches!(effect, Effect::RenewStrip(id) if id == PORCH)).count()
+    };
+    stage.later(60.0);
+    assert_eq!(drawn(&stage.does(Input::Tick)), 1, "the day so far, after the start");
     assert_eq!(stage.appliance.next_deadline(), None);
     stage.motion(MotionChange::Started);
     stage.later(59.0);
     stage.motion(MotionChange::Started);
-    assert!(stage.does(Input::Tick).is_empty());
+    assert_eq!(drawn(&stage.does(Input::Tick)), 0);
     stage.later(1.0);
     assert!(stage.appliance.next_deadline().is_some_and(|due| due <= stage.now.instant));
-    assert!(matches!(&stage.does(Input::Tick)[..], [Effect::RenewStrip(camera)] if camera == PORCH));
+    assert_eq!(drawn(&stage.does(Input::Tick)), 1);
     assert_eq!(stage.appliance.next_deadline(), None);
+    // Somebody who comes later gets it too, but nobody in privacy.
+    assert_eq!(drawn(&stage.does(Input::RenewStrips)), 1);
+    stage.command(Command::Privacy(true)).unwrap();
+    assert_eq!(drawn(&stage.does(Input::Tick)) + drawn(&stage.does(Input::RenewStrips)), 0);
+    stage.command(Command::Privacy(false)).unwrap();
+    assert_eq!(drawn(&stage.does(Input::Tick)), 1);
 }
 
 #[test]
