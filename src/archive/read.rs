@@ -130,6 +130,11 @@ impl Archive {
         Ok(row.query_row([id], row_of).optional()?)
     }
 
+    fn id_of(&self, seq: i64) -> Result<Option<String>, Fault> {
+        let mut find = self.db.prepare_cached("SELECT id FROM events WHERE seq = ?1")?;
+        Ok(find.query_row([seq], |row| row.get(0)).optional()?)
+    }
+
     /// Up to 48 thumbnails of a day at a camera, evenly chosen, as one picture.
     fn strip(&mut self, camera: &str, day: Date, zone: &TimeZone) -> Result<Bytes, Problem> {
         let upside = |_| Problem::BadRequest { detail: format!("{day} is not a day of any calendar here") };
@@ -150,10 +155,7 @@ impl Archive {
         let mut thumbs = Vec::new();
         for slot in chosen {
             let at = Timestamp::from_millisecond(slot.ts).unwrap_or_default().to_zoned(zone.clone());
-            let id = self.db.prepare_cached("SELECT id FROM events WHERE seq = ?1").map_err(Fault::from)?;
-            let mut id = id;
-            let id: Option<String> =
-                id.query_row([slot.seq], |row| row.get(0)).optional().map_err(Fault::from)?;
+            let id = self.id_of(slot.seq)?;
             let file = id.and_then(|id| path(&self.folder, &id, KeptFile::Thumbnail));
             thumbs.push((at.strftime("%H:%M").to_string(), file.and_then(|file| std::fs::read(file).ok())));
         }
