@@ -550,14 +550,17 @@ fn a_folder_that_cannot_be_written_is_told_in_a_sentence() {
 #[test]
 fn a_full_disk_ends_the_film_and_leaves_no_file() {
     let limited = "trap '' XFSZ; ulimit -f 500; exec \"$0\" --exact under_a_limit --ignored --nocapture";
-    let output =
-        Command::new("sh").args(["-c", limited]).arg(std::env::current_exe().unwrap()).output().unwrap();
+    let mut half = Command::new("sh");
+    half.args(["-c", limited]).arg(std::env::current_exe().unwrap());
+    assert_passes(half);
+}
+
+/// Runs the half of a test that needs a process of its own.
+fn assert_passes(mut half: Command) {
+    let output = half.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{errors}");
 }
 
 #[test]
@@ -584,16 +587,9 @@ fn resident() -> u64 {
 /// In a process of its own, since the other tests of this file need memory too.
 #[test]
 fn memory_does_not_grow_while_a_camera_is_filmed_for_long() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "minutes_of_film", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let mut half = Command::new(std::env::current_exe().unwrap());
+    half.args(["--exact", "minutes_of_film", "--ignored", "--nocapture"]);
+    assert_passes(half);
 }
 
 #[test]

@@ -50,8 +50,10 @@ pub(super) struct Executor {
     pub(super) saves: Option<Sender<Stored>>,
     pub(super) archive: Option<SyncSender<archive::Order>>,
     pub(super) trials: Option<UnboundedSender<Trial>>,
-    /// Events that the archive was too busy to take.
+    /// Orders that the archive was too busy to take.
     unkept: u64,
+    /// People whom it has to forget when it has time: that is never left out.
+    to_forget: Vec<String>,
 }
 
 /// The ways to the loops of one camera.
@@ -81,6 +83,7 @@ impl Executor {
             archive: None,
             trials: None,
             unkept: 0,
+            to_forget: Vec::new(),
         }
     }
 
@@ -110,6 +113,9 @@ impl Executor {
     }
 
     fn handle(&mut self, appliance: &mut Appliance, request: Request) {
+        for slug in std::mem::take(&mut self.to_forget) {
+            self.archive(archive::Order::Forget(slug));
+        }
         let Request { input, mut reply } = request;
         let now = Now { instant: Instant::now(), wall: Timestamp::now() };
         let (outcome, effects) = match appliance.handle(now, input) {
@@ -141,8 +147,15 @@ impl Executor {
                 tracing::warn!("the disk is too slow to keep every event; further ones are only counted");
             }
             self.unkept += 1;
-            if let archive::Order::Ask(_, reply) = refused {
-                reply(Err(Problem::Busy));
+            // Whoever waits must not wait for ever.
+            match refused {
+                archive::Order::Ask(_, reply) => reply(Err(Problem::Busy)),
+                archive::Order::Recall(_, then) => then(None),
+                archive::Order::Forget(slug) => self.to_forget.push(slug),
+                archive::Order::Keep(_)
+                | archive::Order::Add { .. }
+                | archive::Order::Clip { .. }
+                | archive::Order::Delivered { .. } => {}
             }
         }
     }
