@@ -6,6 +6,7 @@ mod archive;
 mod faces;
 mod motion;
 mod node;
+mod plan;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -23,11 +24,12 @@ use super::entities::{self, CAMERA};
 use super::events::{Event, Picture, Sort};
 use super::input::{CameraNews, Input, Now};
 use super::problem::{Problem, quoted};
-use super::quiet::{self, Quiet};
+use super::quiet::Quiet;
 use super::rules::{self, Rule};
 use super::state::{CameraState, Settings, State, Status};
 use super::why::WhyLog;
 use motion::Episode;
+pub use plan::{CameraPlan, Plan};
 
 /// Events kept in memory with their pictures, over all cameras; about 5 MB at 720p.
 pub const RECENT_EVENTS: usize = 50;
@@ -39,55 +41,6 @@ const START_TOLD_AFTER: Duration = Duration::from_secs(15);
 const BELOW_SHARE: f64 = 4.0;
 /// How often the time of the last face is renewed while it stays in view.
 const LAST_FACE_EVERY: Duration = Duration::from_secs(10);
-
-/// A camera as the configuration describes it.
-#[derive(Clone, Debug, Default)]
-pub struct CameraPlan {
-    /// Id: the topic segment.
-    pub id: String,
-    /// Display name.
-    pub name: String,
-    /// Suggested area, may be empty.
-    pub area: String,
-    /// Values to begin with.
-    pub settings: Settings,
-}
-
-/// What an appliance is made with.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Its cameras.
-    pub cameras: Vec<CameraPlan>,
-    /// Who stays quiet for how long.
-    pub quiet: quiet::Policy,
-    /// Address of the page as other machines see it; empty if only this machine does.
-    pub url: String,
-    /// Address of the house as it was seen from outside at last.
-    pub public_address: Option<String>,
-    /// Whether each camera's day is shown as one picture over MQTT.
-    pub has_strips: bool,
-    /// Whether somebody is asked for the address of the house as seen from outside.
-    pub asks_address: bool,
-    /// Names of the targets of messages, and who is told of what.
-    pub targets: Vec<(String, Rule)>,
-    /// Where the clocks on the wall are, for rules with hours and days.
-    pub zone: TimeZone,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self {
-            cameras: Vec::new(),
-            quiet: quiet::Policy::default(),
-            url: String::new(),
-            public_address: None,
-            has_strips: false,
-            asks_address: false,
-            targets: Vec::new(),
-            zone: TimeZone::UTC,
-        }
-    }
-}
 
 /// The decisions and their owner's state.
 pub struct Appliance {
