@@ -74,7 +74,7 @@ impl Installation {
         let asked_only = ["event/address_changed", "public_address"];
         for entity in NODE.iter().filter(|entity| state.asks_address || !asked_only.contains(&entity.key)) {
             let mut node = component(entity, &object, &topics.node_entity(entity.key));
-            if ["url", "archive_mb"].contains(&entity.key) {
+            if entity.key == "archive_mb" {
                 // For the few who look for it.
                 node.insert("en".into(), json!(false));
             }
