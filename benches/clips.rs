@@ -4,6 +4,8 @@
 //! asserted. Between films only the ring is kept, which is the first line.
 #![allow(clippy::print_stdout, reason = "printing is what a benchmark is for")]
 
+mod room;
+
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -11,12 +13,10 @@ use doorward::clips::{self, News, Parts};
 use doorward::config::{ClipCodec, Clips};
 use doorward::frame::{Frame, Raw};
 use doorward::hub::Hub;
-use doorward::jpeg;
 use doorward::logic::effect::ClipOrder;
 use doorward::shutdown::Shutdown;
+use room::{HEIGHT, WIDTH};
 
-const WIDTH: usize = 1280;
-const HEIGHT: usize = 720;
 const SECONDS: u32 = 60;
 const FPS: u32 = 10;
 /// Between two pictures in real time: long enough for any encoder, shorter than a camera's.
@@ -84,20 +84,7 @@ fn processor_seconds() -> f64 {
     (next() + next()) / 100.0
 }
 
-/// A room with furniture and noise, and a person who walks through it.
+/// A room through which a person walks.
 fn picture(number: usize) -> bytes::Bytes {
-    let mut random = 77 + number as u32;
-    let person = 12 * number;
-    let mut rgb = Vec::with_capacity(3 * WIDTH * HEIGHT);
-    for y in 0..HEIGHT {
-        for x in 0..WIDTH {
-            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let noise = (random >> 24) % 9;
-            let furniture = if (x / 160 + y / 120) % 2 == 0 { 60 } else { 150 } + (x * y / 4096) % 40;
-            let walks = (person..person + 160).contains(&x) && (200..650).contains(&y);
-            let gray = if walks { 20 + (x - person.min(x)) % 50 } else { furniture };
-            rgb.extend([(gray as u32 + noise) as u8; 3]);
-        }
-    }
-    jpeg::encode_rgb(WIDTH, HEIGHT, &rgb, 80).expect("the size is valid")
+    room::picture(77 + number as u32, Some(12 * number))
 }

@@ -3,13 +3,14 @@
 //! `cargo bench --bench motion` prints median and 99th percentile; numbers for people, nothing is asserted.
 #![allow(clippy::print_stdout, reason = "printing is what a benchmark is for")]
 
+mod room;
+
 use std::time::{Duration, Instant};
 
 use doorward::jpeg;
 use doorward::logic::motion::{Detector, Knobs};
+use room::{HEIGHT, WIDTH};
 
-const WIDTH: usize = 1280;
-const HEIGHT: usize = 720;
 const FRAMES: usize = 60;
 const ROUNDS: usize = 10;
 
@@ -45,21 +46,8 @@ fn print(what: &str, mut times: Vec<Duration>) {
     println!("{what:15} median {:.3} ms, p99 {:.3} ms, {} looks", at(0.5), at(0.99), times.len());
 }
 
-/// A room with furniture, noise, and for two thirds of the time a person who walks through it.
+/// A room, and for two thirds of the time a person who walks through it.
 fn frame(number: usize) -> bytes::Bytes {
-    let mut random = 77 + number as u32;
-    let person = 20 * number.saturating_sub(10);
-    let mut rgb = Vec::with_capacity(3 * WIDTH * HEIGHT);
-    for y in 0..HEIGHT {
-        for x in 0..WIDTH {
-            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let noise = (random >> 24) % 9;
-            let furniture = if (x / 160 + y / 120) % 2 == 0 { 60 } else { 150 } + (x * y / 4096) % 40;
-            let walks =
-                number < 2 * FRAMES / 3 && (person..person + 160).contains(&x) && (200..650).contains(&y);
-            let gray = if walks { 20 + (x - person) % 50 } else { furniture };
-            rgb.extend([(gray as u32 + noise) as u8; 3]);
-        }
-    }
-    jpeg::encode_rgb(WIDTH, HEIGHT, &rgb, 80).expect("the size is valid")
+    let walks = number < 2 * FRAMES / 3;
+    room::picture(77 + number as u32, walks.then(|| 20 * number.saturating_sub(10)))
 }

@@ -21,6 +21,7 @@ use crate::inbox::Inbox;
 use crate::logic::effect::ClipOrder;
 use crate::logic::history::{Addition, ArchiveNews, Delivered};
 use crate::logic::input::Input;
+use crate::logic::kept_file::{self, KeptFile};
 use crate::notify::{self, Trial};
 use crate::public_address;
 use crate::shutdown::Shutdown;
@@ -152,7 +153,7 @@ impl Record {
 fn finished(film: clips::Finished) -> Vec<archive::Order> {
     let clips::Finished { event: id, also, file, seconds, frames, codec, bytes, width, height } = film;
     let about = json!({
-        "path": format!("/api/events/{id}/clip.mp4"),
+        "path": kept_file::url(&id, KeptFile::Clip),
         "seconds": (seconds * 10.0).round() / 10.0,
         "frames": frames,
         "codec": codec,

@@ -17,7 +17,7 @@ use super::{Archive, Kept};
 use crate::logic::command::Answer;
 use crate::logic::history::{Query, Request, page};
 use crate::logic::input::Now;
-use crate::logic::kept_file::{KeptFile, path};
+use crate::logic::kept_file::{KeptFile, path, url};
 use crate::logic::problem::{Problem, quoted};
 
 /// Strips in memory at most.
@@ -190,21 +190,21 @@ pub(super) fn parsed(text: Option<&str>) -> Map<String, Value> {
 
 /// The record as lists show it: with what there is to look at.
 pub(super) fn shown(row: &Row, mut record: Map<String, Value>) -> Map<String, Value> {
-    let below = |name: &str| json!(format!("/api/events/{}/{name}", row.id));
+    let at = |kind| json!(url(&row.id, kind));
     record.insert("id".into(), json!(row.id));
     record.insert("pinned".into(), json!(row.pinned));
     if KeptFile::Thumbnail.is_in(row.files) {
-        record.insert("thumbnail".into(), below("thumbnail.jpg"));
+        record.insert("thumbnail".into(), at(KeptFile::Thumbnail));
     }
     if KeptFile::Best.is_in(row.files) {
-        record.insert("best".into(), below("best.jpg"));
+        record.insert("best".into(), at(KeptFile::Best));
     }
     if KeptFile::Clip.is_in(row.files) {
         let clip = record.entry("clip").or_insert(Value::Null);
         if !clip.is_object() {
             *clip = json!({});
         }
-        clip["path"] = below("clip.mp4");
+        clip["path"] = at(KeptFile::Clip);
     }
     record
 }

@@ -17,7 +17,7 @@ use super::index::Slot;
 use super::{Archive, lose_image, picture, read};
 use crate::logic::history::{Addition, ArchiveNews, Delivered, Delivery, Entry};
 use crate::logic::input::Now;
-use crate::logic::kept_file::KeptFile;
+use crate::logic::kept_file::{self, KeptFile};
 
 /// How long the first that waits may wait.
 const WAIT: Duration = Duration::from_secs(2);
@@ -328,7 +328,7 @@ fn write_pictures(
             if !image.is_object() {
                 *image = json!({});
             }
-            image["path"] = json!(format!("/api/events/{}/snapshot.jpg", entry.id));
+            image["path"] = json!(kept_file::url(&entry.id, KeptFile::Picture));
         }
         Some(_) => lose_image(&mut record),
     }

@@ -21,6 +21,7 @@ use super::login::{Refusals, Users};
 use super::serve::{self, End, Visit};
 use super::sessions::{Claim, NoSession, Session, Sessions};
 use super::wire::{self, Reason, Version};
+use crate::logic::checksum::hex;
 use crate::shutdown::Shutdown;
 
 /// How long the last word to a client may take.
@@ -343,5 +344,5 @@ async fn goodbye(mut socket: TcpStream, version: Version, end: End, mut output: 
 fn random_id() -> String {
     let mut bytes = [0u8; 12];
     getrandom::fill(&mut bytes).expect("the system has random bytes");
-    bytes.iter().fold(String::from("auto-"), |id, byte| format!("{id}{byte:02x}"))
+    format!("auto-{}", hex(&bytes))
 }

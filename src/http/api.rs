@@ -14,6 +14,7 @@ use super::{Shared, describe};
 use crate::logic::command::{Answer, Command};
 use crate::logic::entities::{camera_entity, on_off};
 use crate::logic::input::Input;
+use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::problem::{Problem, quoted};
 use crate::logic::state::{CameraState, State, Status};
 
@@ -99,7 +100,7 @@ pub(super) async fn take_snapshot(shared: &Shared, id: &str) -> Result<Reply, Pr
     let input = Input::Command { camera: id.into(), command: Command::Snapshot };
     match ask(shared, input, PATIENCE).await? {
         Answer::Event(event) => {
-            let path = format!("/api/events/{event}/snapshot.jpg");
+            let path = kept_file::url(&event, KeptFile::Picture);
             Ok(reply::json(StatusCode::ACCEPTED, &json!({ "event": event, "path": path })))
         }
         Answer::Done | Answer::Data(_) | Answer::Picture(_) => Err(Problem::Busy),

@@ -10,18 +10,14 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use crate::logic::faces::training::VERBS;
-use crate::logic::kept_file::KeptFile;
+use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::problem::{Problem, quoted};
 
 /// Slowest and quickest `?fps=`.
 const FPS: std::ops::RangeInclusive<f64> = 0.1..=60.0;
 
-/// Names of the pictures of an event.
-const PICTURES: [(&str, KeptFile); 3] = [
-    ("snapshot.jpg", KeptFile::Picture),
-    ("best.jpg", KeptFile::Best),
-    ("thumbnail.jpg", KeptFile::Thumbnail),
-];
+/// The pictures of an event; its clip is served in ranges.
+const PICTURES: [KeptFile; 3] = [KeptFile::Picture, KeptFile::Best, KeptFile::Thumbnail];
 
 /// Everything that can be asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,9 +83,8 @@ impl Route {
                     ["pinned"] => Self::EventPin { id },
                     ["clip.mp4"] => Self::EventClip { id, range: query.get("range").map(str::to_owned) },
                     [name] => {
-                        let picture = PICTURES.iter().find(|(known, _)| *known == name);
-                        let (_, file) = picture.ok_or_else(|| no_path(path))?;
-                        Self::EventPicture { id, file: *file }
+                        let file = PICTURES.into_iter().find(|picture| picture.name() == name);
+                        Self::EventPicture { id, file: file.ok_or_else(|| no_path(path))? }
                     }
                     _ => return Err(no_path(path)),
                 }
@@ -200,13 +195,10 @@ impl fmt::Display for Route {
             Self::Events { .. } => write!(to, "/api/events"),
             Self::Event { id } => write!(to, "/api/events/{id}"),
             Self::EventPin { id } => write!(to, "/api/events/{id}/pinned"),
-            Self::EventPicture { id, file } => {
-                let name = PICTURES.iter().find(|(_, known)| known == file).map_or("", |(name, _)| name);
-                write!(to, "/api/events/{id}/{name}")
-            }
-            Self::EventClip { id, range: None } => write!(to, "/api/events/{id}/clip.mp4"),
-            Self::EventClip { id, range: Some(range) } => {
-                write!(to, "/api/events/{id}/clip.mp4?range={range}")
+            Self::EventPicture { id, file } => write!(to, "{}", kept_file::url(id, *file)),
+            Self::EventClip { id, range } => {
+                write!(to, "{}", kept_file::url(id, KeptFile::Clip))?;
+                range.as_ref().map_or(Ok(()), |range| write!(to, "?range={range}"))
             }
             Self::TryNotify { .. } => write!(to, "/api/notify/test"),
             Self::Strip { camera, day } => {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::checksum::sha256;
 use super::history::Entry;
+use super::kept_file::{self, KeptFile};
 use super::topics::Topics;
 
 /// Version of every JSON payload.
@@ -151,7 +152,7 @@ impl Event {
     /// The path under which the page and REST serve the picture.
     #[must_use]
     pub fn picture_path(&self) -> String {
-        format!("/api/events/{}/snapshot.jpg", self.id)
+        kept_file::url(&self.id, KeptFile::Picture)
     }
 
     /// Whether it happened at this camera.

@@ -32,6 +32,16 @@ impl KeptFile {
         }
     }
 
+    /// The last part of its address.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            KeptFile::Picture => "snapshot.jpg",
+            KeptFile::Best => "best.jpg",
+            KeptFile::Thumbnail => "thumbnail.jpg",
+            KeptFile::Clip => "clip.mp4",
+        }
+    }
+
     /// Its bit in the set of files that an event has.
     pub(crate) fn bit(self) -> u8 {
         match self {
@@ -51,6 +61,12 @@ impl KeptFile {
 #[must_use]
 pub fn path(folder: &Path, id: &str, kind: KeptFile) -> Option<PathBuf> {
     Some(folder.join(day(ulid(id)?)?).join(format!("{id}{}", kind.ending())))
+}
+
+/// The path of a file at our HTTP server, as payloads and records tell it.
+#[must_use]
+pub fn url(id: &str, kind: KeptFile) -> String {
+    format!("/api/events/{id}/{}", kind.name())
 }
 
 /// A ULID in its one spelling: 26 capital letters and digits of Crockford's alphabet.

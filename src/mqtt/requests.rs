@@ -14,6 +14,7 @@ use crate::logic::events::{SCHEMA_VERSION, timestamp};
 use crate::logic::faces::training::Training;
 use crate::logic::history;
 use crate::logic::input::Input;
+use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::problem::{Problem, quoted};
 use crate::logic::topics::Topics;
 use crate::logic::why::Question;
@@ -157,7 +158,7 @@ fn ask(session: &Session<'_>, camera: Option<String>, input: Input, asker: Asker
             Answer::Picture(_) => Value::Null,
             Answer::Event(id) => json!({
                 "topic": camera.map(|camera| topics.event_image(&camera, &id)),
-                "path": format!("/api/events/{id}/snapshot.jpg"),
+                "path": kept_file::url(&id, KeptFile::Picture),
                 "id": id,
             }),
         });

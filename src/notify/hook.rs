@@ -16,6 +16,7 @@ use super::fault::{Fault, Secrets, cause, tls_cause};
 use super::message::{Message, Picture};
 use crate::config::{Form, Hook, Secret};
 use crate::logic::backoff::retry_after;
+use crate::logic::checksum::hex;
 
 /// More of an answer is never read.
 const MOST_ANSWER_BYTES: usize = 4096;
@@ -156,7 +157,7 @@ fn own(url: Url, mut headers: HeaderMap, message: &Message, secret: Option<&Secr
         mac.update(time.as_bytes());
         mac.update(b".");
         mac.update(&body);
-        let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex(&mac.finalize().into_bytes());
         headers.insert("x-doorward-signature", plain(&format!("sha256={digits}")));
     }
     Asked { method: Method::POST, url, headers, body }

@@ -4,9 +4,8 @@
 //! to plain float ONNX because OpenCV refuses the block-quantised SFace. Pictures were shrunk to 640 pixels with `INTER_AREA`
 //! for the detector, and `alignCrop` cut the face out of the full picture. Embeddings are given in units of 1/10000.
 
-use sha2::{Digest, Sha256};
-
 use super::*;
+use crate::logic::checksum::sha256;
 use crate::logic::faces::{EMBEDDING_LENGTH, cosine};
 use crate::vision::photo;
 
@@ -52,8 +51,7 @@ fn the_model_files_are_the_published_ones() {
         (sface::FILE, "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee"),
         (seeta, "c4619d066ed35e84d9a8e842860b0dff567aba0cbb139881075538761db3ff5d"),
     ] {
-        let sum: String = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(sum, wanted);
+        assert_eq!(sha256(file), wanted);
     }
 }
 
