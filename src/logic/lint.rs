@@ -127,6 +127,7 @@ pub fn lint(held: &[Held], topics: &Topics, own: &str) -> Report {
         ids: BTreeMap::new(),
         names: BTreeMap::new(),
         nodes: BTreeMap::new(),
+        visible: held.iter().filter_map(|held| topics.node_of(&held.topic)).chain([topics.node()]).collect(),
     };
     for held in held {
         if let Some(object) = object_of(&held.topic, topics) {
@@ -165,8 +166,10 @@ struct Look<'a> {
     ids: BTreeMap<String, String>,
     /// Object ids by name of the device.
     names: BTreeMap<String, Vec<String>>,
-    /// Object ids of the node devices, by availability topic.
+    /// Object ids of the node devices, by node.
     nodes: BTreeMap<String, BTreeSet<String>>,
+    /// Nodes of which we see anything: a broker may show each node its own topics only.
+    visible: BTreeSet<&'a str>,
 }
 
 impl Look<'_> {
@@ -244,7 +247,7 @@ impl Look<'_> {
         }
         let is_set_by_people = matches!(platform, "switch" | "number");
         if let Some(state) = text("state_topic").filter(|_| is_set_by_people)
-            && !self.held.contains_key(state)
+            && self.is_missing(state)
         {
             self.warn(
                 state,
@@ -264,6 +267,7 @@ impl Look<'_> {
         for availability in &named {
             let said = self.held.get(availability).map(|payload| payload.as_ref());
             match said {
+                None if !self.is_missing(availability) => {}
                 Some(b"online") => {}
                 Some(b"offline") => self.warn(
                     availability,
@@ -278,18 +282,26 @@ impl Look<'_> {
             }
         }
         // A camera names its node's topic and its own.
-        if let [node] = named[..] {
+        if let [node] = named[..]
+            && let Some(node) = self.topics.node_of(node)
+        {
             self.nodes.entry(node.to_owned()).or_default().insert(object.to_owned());
         }
     }
 
+    /// Whether nothing is held on a topic where something would be seen.
+    fn is_missing(&self, topic: &str) -> bool {
+        let is_visible = self.topics.node_of(topic).is_some_and(|node| self.visible.contains(node));
+        is_visible && !self.held.contains_key(topic)
+    }
+
     fn doubles(&mut self, own: &str) {
-        for (status, objects) in self.nodes.clone() {
+        for (node, objects) in self.nodes.clone() {
             if objects.len() > 1 {
                 let list = objects.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
                 let hint = if objects.contains(own) { format!("This one is {own}. ") } else { String::new() };
                 self.fault(
-                    &status,
+                    &format!("{}/{node}", self.topics.house()),
                     format!("Several appliances speak on these topics: {list}"),
                     format!("{hint}Give one of them another node.id; if one is an earlier installation, delete its devices in Home Assistant."),
                 );
@@ -339,22 +351,14 @@ impl Look<'_> {
 
     /// Nodes that have something at the broker, but no device.
     fn left_behind(&mut self) {
-        let house = format!("{}/", self.topics.house());
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for topic in self.held.keys() {
-            if let Some((node, _)) = topic.strip_prefix(&house).and_then(|rest| rest.split_once('/')) {
-                *counts.entry(node).or_default() += 1;
-            }
-        }
-        let own = self.topics.node().to_owned();
-        let orphans: Vec<(String, usize)> = counts
-            .into_iter()
-            .filter(|(node, _)| *node != own && !self.nodes.contains_key(&format!("{house}{node}/status")))
-            .map(|(node, count)| (node.to_owned(), count))
-            .collect();
-        for (node, count) in orphans {
+        let nodes = self.held.keys().filter_map(|topic| self.topics.node_of(topic));
+        nodes.for_each(|node| *counts.entry(node).or_default() += 1);
+        // Whether this one is announced was asked before.
+        counts.retain(|node, _| *node != self.topics.node() && !self.nodes.contains_key(*node));
+        for (node, count) in counts {
             self.warn(
-                &format!("{house}{node}"),
+                &format!("{}/{node}", self.topics.house()),
                 format!("{count} topics are held for the node {node}, which Home Assistant has no device of"),
                 "If that appliance is gone for good, clear them with mosquitto_sub --remove-retained; if it runs with mqtt.discovery \
                  off, all is well.",

@@ -185,7 +185,9 @@ impl Allowed {
         let list = Self(words);
         match list.0.iter().find(|word| !VERBS.iter().any(|verb| covers(word, verb))) {
             None => Ok(list),
-            Some(odd) => Err(format!("there is no request {}; there are {SAFE}, {}", quoted(odd), VERBS.join(", "))),
+            Some(odd) => {
+                Err(format!("there is no request {}; there are {SAFE}, {}", quoted(odd), VERBS.join(", ")))
+            }
         }
     }
 

@@ -81,6 +81,12 @@ impl Topics {
         self.base.rsplit_once('/').map_or(&self.base, |(_, node)| node)
     }
 
+    /// The node of this house that speaks on a topic.
+    #[must_use]
+    pub fn node_of<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        below(topic, self.house())?.split_once('/').map(|(node, _)| node)
+    }
+
     /// The base topic of all nodes.
     #[must_use]
     pub fn house(&self) -> &str {

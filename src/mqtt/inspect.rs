@@ -2,11 +2,12 @@
 //!
 //! Not here: judging it ([`crate::logic::lint`]).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet};
 use rumqttc::v5::{AsyncClient, Event, EventLoop};
 use tokio::sync::mpsc;
 
@@ -77,22 +78,25 @@ async fn look(access: &Access, topics: &Topics, run_dir: &Path) -> Result<Vec<He
         .map(|path| Filter { preserve_retain: true, ..Filter::new(path, QoS::AtLeastOnce) });
     // A closed queue means that the connection is gone, which the loop below notices.
     let _ = visit.client.subscribe_many(filters).await;
-    let mut held = Vec::new();
+    // What is said anew meanwhile comes a second time.
+    let mut held = BTreeMap::new();
     let mut patience = LIMIT;
     while let Ok(event) = tokio::time::timeout(patience, visit.events.poll()).await {
         match event? {
             Event::Incoming(Packet::SubAck(_)) => patience = QUIET,
-            Event::Incoming(Packet::Publish(message)) if message.retain => held.extend(kept(message)),
+            Event::Incoming(Packet::Publish(message)) if message.retain => {
+                let topic = String::from_utf8_lossy(&message.topic).into_owned();
+                if message.payload.is_empty() {
+                    held.remove(&topic);
+                } else {
+                    held.insert(topic, message.payload);
+                }
+            }
             Event::Incoming(_) | Event::Outgoing(_) => {}
         }
     }
     visit.end().await;
-    Ok(held)
-}
-
-fn kept(message: Publish) -> Option<Held> {
-    let topic = String::from_utf8(message.topic.to_vec()).ok()?;
-    Some(Held { topic, payload: message.payload })
+    Ok(held.into_iter().map(|(topic, payload)| Held { topic, payload }).collect())
 }
 
 /// Publishes nothing, retained, to each topic, in order; returns when the broker has taken the last.

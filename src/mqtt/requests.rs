@@ -103,7 +103,7 @@ fn is_taken(session: &mut Session<'_>, verb: &str) -> Result<(), Problem> {
 
 /// What a message with a transaction is known by: the same text on the same topic is the same request.
 pub(super) fn key(message: &Publish) -> String {
-    sha256(&[message.topic.as_ref(), b"\0", message.payload.as_ref()].concat())
+    sha256([message.topic.as_ref(), b"\0", message.payload.as_ref()].concat())
 }
 
 /// Returns `to` if the message has not been here before; else the first answer goes there, now or when there is one.

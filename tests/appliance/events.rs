@@ -28,7 +28,7 @@ fn what_happened_at_the_door_is_found_again() {
         "notify.nas.events=known",
         &url,
     ];
-    let home = Home::embedded(&[story::DEMO, &telling].concat());
+    let home = Home::embedded(&[story::DEMO, &telling, &["mqtt.allow_requests=*"]].concat());
     let door = home.door();
     let observer = Observer::new(&door);
     story::is_announced(&observer);
@@ -215,7 +215,7 @@ fn pins_and_deletions(home: &Home, observer: &Observer, motion: &Value) {
 
 #[test]
 fn people_are_left_in_peace_but_nothing_is_untrue() {
-    let home = Home::embedded(story::DEMO);
+    let home = Home::embedded(&[story::DEMO, &["mqtt.allow_requests=safe, events/delete"]].concat());
     let door = home.door();
     let observer = Observer::new(&door);
     story::is_announced(&observer);

@@ -21,6 +21,9 @@ use crate::observer::{Door, PATIENCE, run_with_input, tool};
 /// The base of all topics of the appliances here.
 pub(crate) const BASE: &str = "doorward/n1";
 
+/// What all appliances here have in common.
+const OWN: [&str; 2] = ["node.id=n1", "node.name=House"];
+
 /// `doorward/n1/<rest>`
 pub(crate) fn t(rest: &str) -> String {
     format!("{BASE}/{rest}")
@@ -105,11 +108,10 @@ pub(crate) fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
 
 /// A configuration made of flags alone: a folder, free ports, and `sets`, which win.
 pub(crate) fn configuration(data_dir: &Path, sets: &[String]) -> Config {
-    let own = ["node.id=n1", "node.name=House"].map(str::to_owned);
     let flags = Flags {
         data_dir: Some(data_dir.to_owned()),
         http_bind: Some("127.0.0.1:0".into()),
-        set: own.into_iter().chain(sets.iter().cloned()).collect(),
+        set: OWN.map(str::to_owned).into_iter().chain(sets.iter().cloned()).collect(),
         ..Flags::default()
     };
     load(&Sources { flags, host_name: "test".into(), ..Sources::default() })
@@ -193,6 +195,11 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
         command.arg("--data-dir").arg(self.data.path());
         command.args(["--http-bind", &self.facts.http.to_string()]).args(arguments);
+        let broker = self.facts.broker.map(|broker| format!("broker.bind={broker}"));
+        let sets = self.sets.iter().filter(|set| !set.starts_with("broker.bind=")).cloned();
+        for set in OWN.map(str::to_owned).into_iter().chain(sets).chain(broker) {
+            command.args(["--set", &set]);
+        }
         command.output().expect("the program runs")
     }
 

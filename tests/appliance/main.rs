@@ -7,6 +7,7 @@
 
 mod camera;
 mod commands;
+mod discovery;
 mod documents;
 mod embedded;
 mod events;
@@ -14,6 +15,7 @@ mod external;
 mod kit;
 mod observer;
 mod process;
+mod requests;
 mod story;
 mod telling;
 mod tls;

@@ -198,3 +198,17 @@ fn what_belongs_to_one_node_is_known_documents_first() {
             && !ours.iter().any(|topic| topic.contains("07e4"))
     );
 }
+
+/// Rules of a broker may show each node only its own topics, but all documents.
+#[test]
+fn a_neighbour_whose_topics_are_hidden_is_not_judged() {
+    let mut held = healthy();
+    held.retain(|held| !held.topic.starts_with("doorward/home/"));
+    let neighbour = Topics::new("doorward", "barn", "homeassistant");
+    put(&mut held, &neighbour.status(), "online");
+    let own = held.iter().find(|held| held.topic == neighbour.document("doorward_0de0")).unwrap();
+    let barn = String::from_utf8(own.payload.to_vec()).unwrap();
+    let barn = barn.replace("0de0", "ba42").replace("/home/", "/barn/").replace("House", "Barn");
+    put(&mut held, &neighbour.document("doorward_ba42"), barn);
+    assert_eq!(lint(&held, &neighbour, "doorward_ba42").findings, []);
+}
