@@ -62,6 +62,7 @@ fn an_event_crosses_a_request_comes_back_and_nothing_more() {
         "doorward/home/porch/event/face",
         "doorward/home/event/security",
         "doorward/home/porch/motion/attributes",
+        "doorward/home/porch/fps/ack",
         "doorward/home/response/ping",
         "homeassistant/device/doorward_1/config",
     ];
