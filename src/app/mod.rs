@@ -317,6 +317,7 @@ impl Workshop {
         let mqtt = runtime.spawn(mqtt::run(parts, links.clone()));
         let parts = http::Parts {
             token: secrets.http_token.expose().to_owned(),
+            ingress_proxy: config.http.ingress_proxy,
             limits: http::Limits {
                 max_viewers: config.http.max_viewers,
                 max_connections: config.http.max_connections,
@@ -377,7 +378,7 @@ impl Workshop {
         let login = ("homeassistant".to_owned(), self.secrets.broker_homeassistant.clone());
         Facts {
             http,
-            url: address::page_url(http),
+            url: config.http.url.clone().unwrap_or_else(|| address::page_url(http)),
             token: self.secrets.http_token.clone(),
             broker: broker.map(Broker::local_addr),
             broker_login: broker.map(|_| login),
@@ -403,7 +404,10 @@ impl Workshop {
                 .collect(),
             version: VERSION.into(),
             // A link to this machine itself is of no use on another one.
-            url: if facts.http.ip().is_loopback() { String::new() } else { facts.url.clone() },
+            url: match facts.http.ip().is_loopback() && config.http.url.is_none() {
+                true => String::new(),
+                false => facts.url.clone(),
+            },
         }
     }
 

@@ -188,6 +188,12 @@ pub(super) const KEYS: &[Key] = &[
 
     key("http.bind", text("0.0.0.0:8420", "an IP address and a port, such as 0.0.0.0:8420", address),
         "Where the web page is served. Use 127.0.0.1:8420 to keep it on this machine."),
+    key("http.url", text("", "an address with http://, https:// or homeassistant://, or empty", page_url),
+        "The page's address that Home Assistant links to, where people cannot reach this machine's own: in a container, \
+         behind a proxy. Empty: made from the address of this machine."),
+    key("http.ingress_proxy", text("", "an IP address, or empty", ip_or_empty),
+        "Whoever comes from this address needs no token, because who sits there has asked for the login already: Home \
+         Assistant, for the page in its side bar. The app sets it. Empty: everybody needs the token."),
     key("http.max_viewers", integer(32, 1, 1000, ""),
         "How many live streams may be watched at once."),
     key("http.max_connections", integer(256, 1, 10_000, ""),
@@ -516,6 +522,23 @@ fn address(text: &str) -> Result<(), String> {
     match text.parse::<std::net::SocketAddr>() {
         Ok(_) => Ok(()),
         Err(_) => needs("an IP address and a port, such as 127.0.0.1:1883 or 0.0.0.0:8420"),
+    }
+}
+
+fn ip_or_empty(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.parse::<std::net::IpAddr>().is_ok() {
+        Ok(())
+    } else {
+        needs("one IP address, such as 172.30.32.2")
+    }
+}
+
+fn page_url(text: &str) -> Result<(), String> {
+    let schemes = ["http", "https", "homeassistant"];
+    let url = reqwest::Url::parse(text).ok();
+    match url.filter(|url| schemes.contains(&url.scheme()) && url.has_host()) {
+        None if !text.is_empty() => needs("a whole address that begins with http://, https:// or homeassistant://"),
+        _ => Ok(()),
     }
 }
 
