@@ -21,8 +21,12 @@ use doorward::jpeg;
 use doorward::logic::input::{FaceNews, FaceSighting, Input, MotionChange, MotionLook, MotionSighting};
 use doorward::logic::picture::Rect;
 use doorward::logic::state::Person;
+use rig::ingress::{HomeAssistant, PREFIX, PROXY};
 use rig::{CAMERA, Rig, TOKEN, wait_for};
 use serde_json::{Value, json};
+
+/// The live picture and everything that has happened are there.
+const SHOWING: &str = "document.querySelector('.view img')?.naturalWidth > 0 && document.querySelectorAll('.event').length === 6";
 
 /// Chromium with its driver; both end with it.
 struct Browser {
@@ -242,8 +246,7 @@ fn the_page_works_in_a_browser() {
     browser.run(&format!(
         "document.getElementById('token').value = '{TOKEN}'; document.querySelector('form').requestSubmit()"
     ));
-    let showing = "document.querySelector('.view img')?.naturalWidth > 0 && document.querySelectorAll('.event').length === 6";
-    browser.wait_until(showing);
+    browser.wait_until(SHOWING);
     assert_eq!(browser.run("return location.href"), json!(home), "the token has left the address bar");
     assert_eq!(browser.run("return document.cookie"), json!(""), "scripts cannot read the cookie");
     browser.wait_until("[...document.querySelectorAll('.thumb img')].some(img => img.naturalWidth > 0)");
@@ -266,6 +269,32 @@ fn the_page_works_in_a_browser() {
     asks_nobody_else(&browser, &home);
     names_are_text(&browser, &rig);
     hiding_ends_the_stream(&browser, &rig);
+}
+
+/// Below Home Assistant's path, inside its page, from another address than ours: with no token and no link that leaves.
+#[test]
+fn the_page_works_in_home_assistants_side_bar() {
+    let pictures = pictures();
+    let rig = Rig::behind(Some(PROXY), Limits::default(), 15.0, pictures.clone());
+    happenings(&rig, &pictures[0]);
+    let home = HomeAssistant::start(rig.address);
+    let browser = Browser::start();
+    browser.open(&format!("http://{}/", home.address));
+    browser.wait_until("document.querySelector('iframe')");
+    browser.call("POST", "/frame", &json!({ "id": 0 }));
+    browser.wait_until(SHOWING);
+    let inside = format!("http://{}{PREFIX}/", home.address);
+    assert_eq!(browser.run("return location.href"), json!(inside));
+    browser.wait_until("[...document.querySelectorAll('.thumb img')].some(img => img.naturalWidth > 0)");
+    let frames = "const live = document.querySelector('.view img'); return live.src";
+    assert!(browser.run(frames).as_str().unwrap().starts_with(&inside), "the live picture comes through the proxy");
+    controls_work(&browser, &rig);
+    browser.shoot("side-bar-1280", 1280, 900, "light");
+    let faults: Vec<_> =
+        browser.log("browser").into_iter().filter(|entry| entry["level"] == "SEVERE").collect();
+    let expected = |entry: &Value| entry["message"].as_str().unwrap().contains("entities/fps");
+    assert!(faults.iter().all(expected), "{faults:?}");
+    assert_eq!(home.strays(), Vec::<String>::new(), "the page asks for nothing outside its own path");
 }
 
 /// Whatever our page asked for, it asked of us.

@@ -3,6 +3,8 @@
 //! Not here: assertions. The cameras are hubs into which a thread publishes JPEGs.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the rig")]
 
+pub mod ingress;
+
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
