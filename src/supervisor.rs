@@ -63,8 +63,8 @@ impl Supervisor {
             }
         };
         runtime.block_on(async {
-            let is_open =
-                config.mqtt.server.is_none() && !config.broker.as_ref().is_some_and(|broker| broker.is_wanted);
+            let is_open = config.mqtt.server.is_none()
+                && !config.broker.as_ref().is_some_and(|broker| broker.is_wanted);
             let mut found = Found::default();
             if is_open {
                 match self.broker().await {
@@ -76,7 +76,9 @@ impl Supervisor {
                     Err(why) => tracing::warn!("{}", self.without(&why, config)),
                 }
             } else {
-                tracing::info!("the MQTT broker is the one in the configuration; Home Assistant is not asked for its own");
+                tracing::info!(
+                    "the MQTT broker is the one in the configuration; Home Assistant is not asked for its own"
+                );
             }
             if config.http.url.is_none() && config.http.ingress_proxy.is_some() {
                 found.page = self.page().await;
@@ -105,7 +107,9 @@ impl Supervisor {
                 let seconds = patience.as_secs();
                 match &why {
                     NoBroker::Silent(why) => {
-                        tracing::info!("Home Assistant's Supervisor does not answer ({why}); trying for {seconds} s");
+                        tracing::info!(
+                            "Home Assistant's Supervisor does not answer ({why}); trying for {seconds} s"
+                        );
                     }
                     _ => tracing::info!("Home Assistant knows no MQTT broker yet; waiting for {seconds} s"),
                 }
@@ -160,8 +164,8 @@ impl Supervisor {
         if !status.is_success() {
             return Err(Failure::Status(status));
         }
-        let mut answer: Value = serde_json::from_slice(&body)
-            .map_err(|_| Failure::Away("an answer that is not JSON".into()))?;
+        let mut answer: Value =
+            serde_json::from_slice(&body).map_err(|_| Failure::Away("an answer that is not JSON".into()))?;
         Ok(answer["data"].take())
     }
 

@@ -44,7 +44,11 @@ fn only_the_proxy_needs_no_token() {
         assert_eq!(ask(&rig, PROXY, &request, "", "").status, 200, "{path}");
         assert_eq!(ask(&rig, PROXY, &request, CLAIMS, "").status, 200, "{path}");
         assert_eq!(ask(&rig, OTHER, &request, "", "").status, 401, "{path}");
-        assert_eq!(ask(&rig, OTHER, &request, CLAIMS, "").status, 401, "{path} for whoever claims to be the proxy");
+        assert_eq!(
+            ask(&rig, OTHER, &request, CLAIMS, "").status,
+            401,
+            "{path} for whoever claims to be the proxy"
+        );
         assert_eq!(ask(&rig, OTHER, &request, &bearer(), "").status, 200, "{path} with the token");
     }
     assert_eq!(ask(&rig, OTHER, &format!("PUT {FPS}"), &format!("{CLAIMS}{OWN_SITE}"), "9").status, 401);
@@ -93,13 +97,19 @@ fn changes_come_from_our_own_page_and_the_log_names_the_user() {
     assert_eq!(change(PROXY, ""), 403, "a browser's own page says where it is from");
     assert_eq!(change(PROXY, "Origin: http://evil\r\n"), 403);
     assert_eq!(change(PROXY, "Sec-Fetch-Site: cross-site\r\nOrigin: http://test\r\n"), 403);
-    let of_user = |name: &str| format!("{OWN_SITE}X-Remote-User-Id: 7\r\nX-Remote-User-Display-Name: {name}\r\n");
+    let of_user =
+        |name: &str| format!("{OWN_SITE}X-Remote-User-Id: 7\r\nX-Remote-User-Display-Name: {name}\r\n");
     assert_eq!(change(PROXY, &of_user("Jürgen Groß")), 200, "Home Assistant writes names in UTF-8");
     let forged = format!("{}{}", of_user("Mallory"), bearer());
     assert_eq!(change(OTHER, &forged), 200, "with the token");
-    assert_eq!(change(OTHER, &format!("{}{}", of_user("Jürgen"), bearer())), 400, "ASCII from everybody else");
+    assert_eq!(
+        change(OTHER, &format!("{}{}", of_user("Jürgen"), bearer())),
+        400,
+        "ASCII from everybody else"
+    );
     let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("asked through Home Assistant")).collect();
+    let lines: Vec<&str> =
+        text.lines().filter(|line| line.contains("asked through Home Assistant")).collect();
     assert_eq!(lines.len(), 1, "{text}");
     assert!(lines[0].contains("Jürgen Groß") && lines[0].contains(FPS), "{}", lines[0]);
     assert!(!text.contains("Mallory"), "{text}");

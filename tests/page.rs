@@ -287,7 +287,10 @@ fn the_page_works_in_home_assistants_side_bar() {
     assert_eq!(browser.run("return location.href"), json!(inside));
     browser.wait_until("[...document.querySelectorAll('.thumb img')].some(img => img.naturalWidth > 0)");
     let frames = "const live = document.querySelector('.view img'); return live.src";
-    assert!(browser.run(frames).as_str().unwrap().starts_with(&inside), "the live picture comes through the proxy");
+    assert!(
+        browser.run(frames).as_str().unwrap().starts_with(&inside),
+        "the live picture comes through the proxy"
+    );
     controls_work(&browser, &rig);
     browser.shoot("side-bar-1280", 1280, 900, "light");
     let faults: Vec<_> =
@@ -295,6 +298,37 @@ fn the_page_works_in_home_assistants_side_bar() {
     let expected = |entry: &Value| entry["message"].as_str().unwrap().contains("entities/fps");
     assert!(faults.iter().all(expected), "{faults:?}");
     assert_eq!(home.strays(), Vec::<String>::new(), "the page asks for nothing outside its own path");
+}
+
+/// Icon and logo of the app are what the browser makes of our drawings; with `DOORWARD_BLESS=1` they are written anew.
+#[test]
+fn the_pictures_of_the_app_are_rendered_from_their_drawings() {
+    let browser = Browser::start();
+    let clear = json!({ "color": { "r": 0, "g": 0, "b": 0, "a": 0 } });
+    browser.devtools("Emulation.setDefaultBackgroundColorOverride", clear);
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    for (name, width, height) in [("icon", 128, 128), ("logo", 250, 100)] {
+        browser.open(&format!("file://{}", root.join(format!("assets/brand/{name}.svg")).display()));
+        browser.wait_until(&format!(
+            "document.readyState === 'complete' && document.documentElement.getAttribute('width') === '{width}'"
+        ));
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let shot = browser.devtools("Page.captureScreenshot", json!({ "format": "png", "clip": clip }));
+        let drawn = image::load_from_memory(&base64(shot["data"].as_str().unwrap())).unwrap().to_rgba8();
+        let path = root.join(format!("ha-addon/doorward/{name}.png"));
+        if std::env::var_os("DOORWARD_BLESS").is_some_and(|bless| bless == "1") {
+            drawn.save(&path).unwrap();
+        }
+        let kept = image::open(&path).unwrap().to_rgba8();
+        assert_eq!(kept.dimensions(), drawn.dimensions(), "{name}");
+        let differ = kept.iter().zip(drawn.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+        // Another browser may round the edges otherwise.
+        let mean = differ as f64 / f64::from(4 * width * height);
+        assert!(
+            mean < 2.0,
+            "{name}.png is not its drawing (off by {mean:.2}); run this with DOORWARD_BLESS=1"
+        );
+    }
 }
 
 /// Whatever our page asked for, it asked of us.

@@ -537,7 +537,9 @@ fn page_url(text: &str) -> Result<(), String> {
     let schemes = ["http", "https", "homeassistant"];
     let url = reqwest::Url::parse(text).ok();
     match url.filter(|url| schemes.contains(&url.scheme()) && url.has_host()) {
-        None if !text.is_empty() => needs("a whole address that begins with http://, https:// or homeassistant://"),
+        None if !text.is_empty() => {
+            needs("a whole address that begins with http://, https:// or homeassistant://")
+        }
         _ => Ok(()),
     }
 }

@@ -127,7 +127,8 @@ impl Reading<'_> {
             let place = format!("{place}, \"{name}\"");
             let id = camera_id(name);
             if ids.contains(&id) {
-                let message = format!("a second camera with the short name {id:?}; give each camera a name of its own");
+                let message =
+                    format!("a second camera with the short name {id:?}; give each camera a name of its own");
                 self.faults.add(CAMERAS.0, message, &place);
                 continue;
             }

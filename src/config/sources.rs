@@ -67,7 +67,14 @@ impl Sources {
         let file = named.or_else(|| SEARCHED.iter().map(PathBuf::from).find(|path| exists(path)));
         let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let (options, found) = (None, Found::default());
-        Self { file, options, found, env: std::env::vars_os().collect(), flags, host_name: host_name.trim().to_owned() }
+        Self {
+            file,
+            options,
+            found,
+            env: std::env::vars_os().collect(),
+            flags,
+            host_name: host_name.trim().to_owned(),
+        }
     }
 }
 

@@ -168,7 +168,8 @@ struct Shared {
 /// The two halves: [`Front::serve`] is a task of the app, [`Inner::run`] a thread.
 #[must_use]
 pub fn new(parts: Parts) -> (Front, Inner) {
-    let Parts { token, ingress_proxy, limits, run_dir, events_dir, hubs, state, topics, inbox, version } = parts;
+    let Parts { token, ingress_proxy, limits, run_dir, events_dir, hubs, state, topics, inbox, version } =
+        parts;
     let shared = Arc::new(Shared {
         guard: access::Guard::new(&token),
         ingress_proxy,
