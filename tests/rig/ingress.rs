@@ -13,7 +13,7 @@ pub const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 pub const PREFIX: &str = "/api/hassio_ingress/Zt0x-_9kWqPp3";
 
 const OUTER: &str = "<!doctype html><title>Home Assistant</title><link rel=icon href=data:,>\
-                     <style>html, body, iframe { margin: 0; border: 0; width: 100%; height: 100% }</style>";
+                     <style>html, body, iframe { display: block; margin: 0; border: 0; width: 100%; height: 100% }</style>";
 
 /// Home Assistant's address. Its threads end with the test.
 pub struct HomeAssistant {

@@ -41,7 +41,8 @@ fn empty_options_and_empty_values_set_nothing() {
 #[test]
 fn a_cameras_name_becomes_its_topic() {
     let long = "a very long name for a camera behind the house";
-    let options = serde_json::json!({ "cameras": ["Haustür", "Вход", long].map(|name| serde_json::json!({ "name": name })) });
+    let cameras = ["Haustür", "Вход", long].map(|name| serde_json::json!({ "name": name, "source": "demo" }));
+    let options = serde_json::json!({ "cameras": cameras });
     let config = Case::new().options(&options.to_string()).good();
     let ids: Vec<&str> = config.cameras.iter().map(|camera| camera.id.as_str()).collect();
     assert_eq!(ids.len(), 3, "{ids:?}");
