@@ -24,6 +24,7 @@ pub mod mqtt;
 pub mod notify;
 pub mod public_address;
 pub mod store;
+pub mod supervisor;
 pub mod vision;
 
 pub mod app;

@@ -4,11 +4,13 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use doorward::app::{App, Facts, client};
-use doorward::config::cli::{Cli, Command};
-use doorward::config::{Camera, Config, LogFormat, Sources, load};
+use doorward::config::cli::{Cli, Command, HomeAssistant};
+use doorward::config::{Camera, Config, Faults, LogFormat, Sources, load};
+use doorward::supervisor::Supervisor;
 use tracing_subscriber::EnvFilter;
 
 /// Trying again does not help: a supervisor shall not. The number is EX_CONFIG of sysexits.h.
@@ -17,12 +19,13 @@ const CONFIG_FAULT: u8 = 78;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command();
-    let config = match load(&Sources::of_process(cli.flags)) {
+    let mut sources = Sources::of_process(cli.flags);
+    if let Command::App(home) = &command {
+        sources.options = Some(home.options.clone());
+    }
+    let config = match load(&sources) {
         Ok(config) => config,
-        Err(faults) => {
-            fail(&faults.to_string());
-            return ExitCode::from(CONFIG_FAULT);
-        }
+        Err(faults) => return fail_config(&faults),
     };
     match command {
         Command::CheckConfig => {
@@ -59,6 +62,23 @@ fn main() -> ExitCode {
         }
         Command::Run => run(&config),
         Command::Demo => run(&Config { cameras: vec![Camera::demo()], ..config }),
+        Command::App(home) => run_app(&config, sources, home),
+    }
+}
+
+/// Asks the Supervisor for what the configuration leaves open, and runs with that.
+fn run_app(config: &Config, mut sources: Sources, home: HomeAssistant) -> ExitCode {
+    log(config);
+    let supervisor = Supervisor {
+        url: home.supervisor,
+        token: std::env::var("SUPERVISOR_TOKEN").unwrap_or_default(),
+        patience: Duration::from_secs(home.wait),
+        host_name: sources.host_name.clone(),
+    };
+    sources.found = supervisor.ask(config);
+    match load(&sources) {
+        Ok(config) => start(&config),
+        Err(faults) => fail_config(&faults),
     }
 }
 
@@ -68,6 +88,10 @@ fn told(outcome: anyhow::Result<()>) -> ExitCode {
 
 fn run(config: &Config) -> ExitCode {
     log(config);
+    start(config)
+}
+
+fn start(config: &Config) -> ExitCode {
     let app = match App::start(config) {
         Ok(app) => app,
         Err(error) => return fail(&format!("{error:#}")),
@@ -95,8 +119,15 @@ fn banner(facts: &Facts) -> String {
     let Facts { url, base_topic, .. } = facts;
     let cameras: Vec<String> = facts.cameras.iter().map(|(id, source)| format!("{id} ({source})")).collect();
     let mut text = format!("\nDoorward is running.\n\n  Cameras   {}\n", cameras.join(", "));
-    let token = if facts.first_run { format!("?token={}", facts.token.expose()) } else { String::new() };
-    text += &format!("  Page      {url}{token}\n");
+    let token = facts.first_run.then(|| facts.token.expose());
+    text += &match token {
+        _ if url.starts_with("homeassistant:") => {
+            let elsewhere = token.map(|token| format!("; elsewhere with the token {token}"));
+            format!("  Page      in Home Assistant's side bar{}\n", elsewhere.unwrap_or_default())
+        }
+        Some(token) => format!("  Page      {url}?token={token}\n"),
+        None => format!("  Page      {url}\n"),
+    };
     if let (Some(broker), Some((user, password))) = (facts.broker, &facts.broker_login) {
         text += &format!("  Broker    {broker}");
         if facts.first_run {
@@ -124,6 +155,11 @@ fn banner(facts: &Facts) -> String {
 fn say(text: &str) {
     // Nobody listens any more if standard output is closed.
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn fail_config(faults: &Faults) -> ExitCode {
+    fail(&faults.to_string());
+    ExitCode::from(CONFIG_FAULT)
 }
 
 fn fail(text: &str) -> ExitCode {

@@ -215,7 +215,7 @@ fn signing_in_sets_a_cookie_that_only_our_page_can_use() {
     let page = send(&rig, "GET", "/", &cookie, "");
     assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'self'"), "{policy}");
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(send(&rig, "GET", "/api/state", &cookie, "").status, 200);
     assert_eq!(send(&rig, "GET", STILL, &cookie, "").status, 200);
     let change = |more: &str| {

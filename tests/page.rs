@@ -21,8 +21,12 @@ use doorward::jpeg;
 use doorward::logic::input::{FaceNews, FaceSighting, Input, MotionChange, MotionLook, MotionSighting};
 use doorward::logic::picture::Rect;
 use doorward::logic::state::Person;
+use rig::ingress::{HomeAssistant, PREFIX, PROXY};
 use rig::{CAMERA, Rig, TOKEN, wait_for};
 use serde_json::{Value, json};
+
+/// The live picture and everything that has happened are there.
+const SHOWING: &str = "document.querySelector('.view img')?.naturalWidth > 0 && document.querySelectorAll('.event').length === 6";
 
 /// Chromium with its driver; both end with it.
 struct Browser {
@@ -242,8 +246,7 @@ fn the_page_works_in_a_browser() {
     browser.run(&format!(
         "document.getElementById('token').value = '{TOKEN}'; document.querySelector('form').requestSubmit()"
     ));
-    let showing = "document.querySelector('.view img')?.naturalWidth > 0 && document.querySelectorAll('.event').length === 6";
-    browser.wait_until(showing);
+    browser.wait_until(SHOWING);
     assert_eq!(browser.run("return location.href"), json!(home), "the token has left the address bar");
     assert_eq!(browser.run("return document.cookie"), json!(""), "scripts cannot read the cookie");
     browser.wait_until("[...document.querySelectorAll('.thumb img')].some(img => img.naturalWidth > 0)");
@@ -266,6 +269,66 @@ fn the_page_works_in_a_browser() {
     asks_nobody_else(&browser, &home);
     names_are_text(&browser, &rig);
     hiding_ends_the_stream(&browser, &rig);
+}
+
+/// Below Home Assistant's path, inside its page, from another address than ours: with no token and no link that leaves.
+#[test]
+fn the_page_works_in_home_assistants_side_bar() {
+    let pictures = pictures();
+    let rig = Rig::behind(Some(PROXY), Limits::default(), 15.0, pictures.clone());
+    happenings(&rig, &pictures[0]);
+    let home = HomeAssistant::start(rig.address);
+    let browser = Browser::start();
+    browser.open(&format!("http://{}/", home.address));
+    browser.wait_until("document.querySelector('iframe')");
+    browser.call("POST", "/frame", &json!({ "id": 0 }));
+    browser.wait_until(SHOWING);
+    let inside = format!("http://{}{PREFIX}/", home.address);
+    assert_eq!(browser.run("return location.href"), json!(inside));
+    browser.wait_until("[...document.querySelectorAll('.thumb img')].some(img => img.naturalWidth > 0)");
+    let frames = "const live = document.querySelector('.view img'); return live.src";
+    assert!(
+        browser.run(frames).as_str().unwrap().starts_with(&inside),
+        "the live picture comes through the proxy"
+    );
+    controls_work(&browser, &rig);
+    browser.shoot("side-bar-1280", 1280, 900, "light");
+    let faults: Vec<_> =
+        browser.log("browser").into_iter().filter(|entry| entry["level"] == "SEVERE").collect();
+    let expected = |entry: &Value| entry["message"].as_str().unwrap().contains("entities/fps");
+    assert!(faults.iter().all(expected), "{faults:?}");
+    assert_eq!(home.strays(), Vec::<String>::new(), "the page asks for nothing outside its own path");
+}
+
+/// Icon and logo of the app are what the browser makes of our drawings; with `DOORWARD_BLESS=1` they are written anew.
+#[test]
+fn the_pictures_of_the_app_are_rendered_from_their_drawings() {
+    let browser = Browser::start();
+    let clear = json!({ "color": { "r": 0, "g": 0, "b": 0, "a": 0 } });
+    browser.devtools("Emulation.setDefaultBackgroundColorOverride", clear);
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    for (name, width, height) in [("icon", 128, 128), ("logo", 250, 100)] {
+        browser.open(&format!("file://{}", root.join(format!("assets/brand/{name}.svg")).display()));
+        browser.wait_until(&format!(
+            "document.readyState === 'complete' && document.documentElement.getAttribute('width') === '{width}'"
+        ));
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let shot = browser.devtools("Page.captureScreenshot", json!({ "format": "png", "clip": clip }));
+        let drawn = image::load_from_memory(&base64(shot["data"].as_str().unwrap())).unwrap().to_rgba8();
+        let path = root.join(format!("ha-addon/doorward/{name}.png"));
+        if std::env::var_os("DOORWARD_BLESS").is_some_and(|bless| bless == "1") {
+            drawn.save(&path).unwrap();
+        }
+        let kept = image::open(&path).unwrap().to_rgba8();
+        assert_eq!(kept.dimensions(), drawn.dimensions(), "{name}");
+        let differ = kept.iter().zip(drawn.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+        // Another browser may round the edges otherwise.
+        let mean = differ as f64 / f64::from(4 * width * height);
+        assert!(
+            mean < 2.0,
+            "{name}.png is not its drawing (off by {mean:.2}); run this with DOORWARD_BLESS=1"
+        );
+    }
 }
 
 /// Whatever our page asked for, it asked of us.

@@ -8,8 +8,19 @@ use std::path::{Path, PathBuf};
 
 /// Everything an edge may import besides itself.
 const SHARED: [&str; 9] = ["atomic", "logic", "config", "font", "frame", "hub", "inbox", "jpeg", "shutdown"];
-const EDGES: [&str; 10] =
-    ["archive", "broker", "camera", "clips", "http", "mqtt", "notify", "public_address", "store", "vision"];
+const EDGES: [&str; 11] = [
+    "archive",
+    "broker",
+    "camera",
+    "clips",
+    "http",
+    "mqtt",
+    "notify",
+    "public_address",
+    "store",
+    "supervisor",
+    "vision",
+];
 /// Tables and generated text may be longer.
 const LONGEST_FILE: usize = 520;
 const TABLES: [&str; 2] = ["src/config/keys.rs", "src/logic/entities.rs"];

@@ -325,6 +325,7 @@ impl Workshop {
         let mqtt = runtime.spawn(mqtt::run(parts, links.clone()));
         let parts = http::Parts {
             token: secrets.http_token.expose().to_owned(),
+            ingress_proxy: config.http.ingress_proxy,
             limits: http::Limits {
                 max_viewers: config.http.max_viewers,
                 max_connections: config.http.max_connections,
@@ -385,7 +386,7 @@ impl Workshop {
         let login = ("homeassistant".to_owned(), self.secrets.broker_homeassistant.clone());
         Facts {
             http,
-            url: address::page_url(http),
+            url: config.http.url.clone().unwrap_or_else(|| address::page_url(http)),
             token: self.secrets.http_token.clone(),
             broker: broker.map(Broker::local_addr),
             broker_login: broker.map(|_| login),
@@ -412,10 +413,9 @@ impl Workshop {
             version: VERSION.into(),
             hardware: address::machine(),
             // A link to this machine itself is of no use on another one.
-            url: match &config.http.url {
-                Some(url) => url.clone(),
-                None if facts.http.ip().is_loopback() => String::new(),
-                None => facts.url.clone(),
+            url: match facts.http.ip().is_loopback() && config.http.url.is_none() {
+                true => String::new(),
+                false => facts.url.clone(),
             },
         }
     }

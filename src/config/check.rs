@@ -265,18 +265,20 @@ fn tls(values: &Values, faults: &mut Faults) -> Option<Tls> {
 }
 
 fn broker(values: &Values, has_server: bool, faults: &mut Faults) -> Option<Broker> {
-    let wanted = match values.text("broker.enabled").as_str() {
+    let is_wanted = values.text("broker.enabled") == "on";
+    let runs = match values.text("broker.enabled").as_str() {
         "on" => true,
         "off" => false,
         _ => !has_server,
     };
-    if !wanted && !has_server {
+    if !runs && !has_server {
         let message = "no broker is left to talk to; set mqtt.host, or broker.enabled to \"auto\"";
         faults.add("broker.enabled", message, values.place("broker.enabled"));
     }
-    wanted.then(|| Broker {
+    runs.then(|| Broker {
         bind: address(values, "broker.bind"),
         max_connections: values.integer("broker.max_connections"),
+        is_wanted,
     })
 }
 
@@ -284,6 +286,9 @@ fn http(values: &Values, faults: &mut Faults) -> Http {
     let http = Http {
         bind: address(values, "http.bind"),
         url: values.filled("http.url"),
+        ingress_proxy: values
+            .filled("http.ingress_proxy")
+            .map(|text| text.parse().expect("the address was checked when it was read")),
         max_viewers: values.integer("http.max_viewers"),
         max_connections: values.integer("http.max_connections"),
     };

@@ -33,6 +33,8 @@ impl Cli {
 pub enum Command {
     /// Run the appliance (the default).
     Run,
+    /// Run as an app of Home Assistant: with the options of its page there, and the MQTT broker that its Supervisor names.
+    App(HomeAssistant),
     /// Run with the built-in demo scene, whatever cameras there are.
     Demo,
     /// Check the configuration, list every mistake, and exit with 0 only if there is none.
@@ -67,6 +69,20 @@ pub enum Command {
     Uninstall,
     /// Measure how well faces are found and named, on a folder of your own photos.
     Eval(Eval),
+}
+
+/// How Home Assistant runs its apps. Its Supervisor wants `$SUPERVISOR_TOKEN`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct HomeAssistant {
+    /// The options of the app.
+    #[arg(long, value_name = "PATH", default_value = "/data/options.json")]
+    pub options: PathBuf,
+    /// Where the Supervisor is.
+    #[arg(long, value_name = "URL", default_value = "http://supervisor")]
+    pub supervisor: String,
+    /// How many seconds to wait for its first answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub wait: u64,
 }
 
 /// What can be asked about events; the words are those of the MQTT requests.

@@ -199,9 +199,12 @@ pub(super) const KEYS: &[Key] = &[
 
     key("http.bind", text("0.0.0.0:8420", "an IP address and a port, such as 0.0.0.0:8420", address),
         "Where the web page is served. Use 127.0.0.1:8420 to keep it on this machine."),
-    key("http.url", text("", "an address with https://, http:// or homeassistant://, or empty", page_url),
-        "The address of the page as people open it: behind \"Visit\" in Home Assistant and in messages. Empty: made of this \
-         machine's address, which is wrong in a container and behind a proxy."),
+    key("http.url", text("", "an address with http://, https:// or homeassistant://, or empty", page_url),
+        "The page's address that Home Assistant links to, where people cannot reach this machine's own: in a container, \
+         behind a proxy. Empty: made from the address of this machine."),
+    key("http.ingress_proxy", text("", "an IP address, or empty", ip_or_empty),
+        "Whoever comes from this address needs no token, because who sits there has asked for the login already: Home \
+         Assistant, for the page in its side bar. The app sets it. Empty: everybody needs the token."),
     key("http.max_viewers", integer(32, 1, 1000, ""),
         "How many live streams may be watched at once."),
     key("http.max_connections", integer(256, 1, 10_000, ""),
@@ -561,6 +564,25 @@ fn address(text: &str) -> Result<(), String> {
     }
 }
 
+fn ip_or_empty(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.parse::<std::net::IpAddr>().is_ok() {
+        Ok(())
+    } else {
+        needs("one IP address, such as 172.30.32.2")
+    }
+}
+
+fn page_url(text: &str) -> Result<(), String> {
+    let schemes = ["http", "https", "homeassistant"];
+    let url = reqwest::Url::parse(text).ok();
+    match url.filter(|url| schemes.contains(&url.scheme()) && url.has_host()) {
+        None if !text.is_empty() => {
+            needs("a whole address that begins with http://, https:// or homeassistant://")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn topic(text: &str) -> Result<(), String> {
     let fits = !text.is_empty()
         && text.len() <= 128
@@ -655,15 +677,6 @@ fn header(text: &str) -> Result<(), String> {
 
 fn empty_or_url(text: &str) -> Result<(), String> {
     if text.is_empty() { Ok(()) } else { url(text) }
-}
-
-fn page_url(text: &str) -> Result<(), String> {
-    let is_page = |scheme: &str| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty());
-    let is_clean = text.len() <= 500 && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if text.is_empty() || is_clean && ["https://", "http://", "homeassistant://"].into_iter().any(is_page) {
-        return Ok(());
-    }
-    needs("an address that begins with https://, http:// or homeassistant://, without spaces")
 }
 
 fn url(text: &str) -> Result<(), String> {

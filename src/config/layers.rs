@@ -16,7 +16,8 @@ use super::Id;
 use super::cli::Flags;
 use super::faults::Faults;
 use super::keys::{self, Family};
-use super::sources::{ENV_PREFIX, Sources};
+use super::options::{self, Setting};
+use super::sources::{ENV_PREFIX, Found, Sources};
 use super::suggest;
 use super::value::{self, Written};
 use super::values::Values;
@@ -27,10 +28,14 @@ pub(super) fn merge(sources: &Sources, faults: &mut Faults) -> Option<Values> {
         Some(path) => of_file(path, faults)?,
         None => Layer::default(),
     };
+    let options = sources.options.as_deref().map(|path| options::read(path, faults)).unwrap_or_default();
     let merged = config::Config::builder()
         .add_source(file)
+        .add_source(of_settings(options, faults))
         .add_source(of_environment(sources, faults))
         .add_source(of_flags(&sources.flags, faults))
+        // Last, so that it fills what others leave empty.
+        .add_source(of_settings(found(&sources.found), faults))
         .build()
         .expect("layers hold only known keys, which never fail to merge");
     Some(Values::new(merged.cache))
@@ -204,6 +209,32 @@ fn plain(name: &str) -> Option<&str> {
         && name.len() <= 64
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     fits.then_some(name)
+}
+
+fn of_settings(settings: Vec<Setting>, faults: &mut Faults) -> Layer {
+    let mut layer = Layer::default();
+    for Setting { path, text, place } in settings {
+        layer.take_text(&path, &text, &place, faults);
+    }
+    layer
+}
+
+fn found(Found { broker, page }: &Found) -> Vec<Setting> {
+    let setting = |path: &str, text: String| {
+        let place = "as Home Assistant's Supervisor says".to_owned();
+        Setting { path: path.to_owned(), text, place }
+    };
+    let mut settings: Vec<Setting> = page.iter().map(|page| setting("http.url", page.clone())).collect();
+    if let Some(broker) = broker {
+        settings.extend([
+            setting("mqtt.host", broker.host.clone()),
+            setting("mqtt.port", broker.port.to_string()),
+            setting("mqtt.username", broker.username.clone()),
+            setting("mqtt.password", broker.password.clone()),
+            setting("mqtt.tls", broker.tls.to_string()),
+        ]);
+    }
+    settings
 }
 
 fn of_environment(sources: &Sources, faults: &mut Faults) -> Layer {

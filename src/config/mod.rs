@@ -11,6 +11,7 @@ mod document;
 mod faults;
 mod keys;
 mod layers;
+mod options;
 mod outward;
 mod secret;
 mod sources;
@@ -22,14 +23,14 @@ mod values;
 mod tests;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use faults::{Fault, Faults};
 pub use outward::{Ask, Form, Hook, Mail, Notify, PublicAddress, Question, Security, Trust, Way};
 pub use secret::Secret;
-pub use sources::Sources;
+pub use sources::{Found, FoundBroker, Sources};
 
 use crate::logic::picture::Rect;
 use crate::logic::quiet::Policy;
@@ -37,7 +38,8 @@ use crate::logic::request::Allowed;
 use crate::logic::source::Spec;
 use crate::logic::wording::Wording;
 
-/// Reads all layers and checks them: defaults, then the file, the environment and the flags, the later ones winning.
+/// Reads all layers and checks them: defaults, then the file, the options of the app, the environment and the flags, the
+/// later ones winning.
 ///
 /// # Errors
 /// Every mistake of every layer, in the order of the layers and of the lines. When the file is not TOML at all, its
@@ -209,6 +211,8 @@ pub struct Broker {
     pub bind: SocketAddr,
     /// Clients at once, 1 to 1000.
     pub max_connections: usize,
+    /// Whether somebody wants this one, rather than any.
+    pub is_wanted: bool,
 }
 
 /// The HTTP side.
@@ -216,8 +220,10 @@ pub struct Broker {
 pub struct Http {
     /// Where it listens.
     pub bind: SocketAddr,
-    /// The address of the page as people open it; none = made of this machine's address.
+    /// The page's address for Home Assistant; none = made from our own.
     pub url: Option<String>,
+    /// Home Assistant's ingress proxy, whose requests are signed in; none = there is none.
+    pub ingress_proxy: Option<IpAddr>,
     /// MJPEG viewers at once, 1 to 1000.
     pub max_viewers: usize,
     /// Connections at once, 1 to 10 000; at least [`Http::max_viewers`].

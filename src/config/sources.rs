@@ -19,12 +19,41 @@ const SEARCHED: [&str; 2] = ["doorward.toml", "/etc/doorward/doorward.toml"];
 pub struct Sources {
     /// The file to read; it must exist.
     pub file: Option<PathBuf>,
+    /// The options of the Home Assistant app, a JSON file; they win over the file.
+    pub options: Option<PathBuf>,
+    /// What Home Assistant's Supervisor knows.
+    pub found: Found,
     /// The environment; only names that begin with `DOORWARD_` matter, and `STATE_DIRECTORY`.
     pub env: Vec<(OsString, OsString)>,
     /// The flags.
     pub flags: Flags,
     /// The machine's name, from which `node.id` is made.
     pub host_name: String,
+}
+
+/// What somebody else knows of the surroundings. It fills what is left empty: a part stands here only when nobody wrote it
+/// down.
+#[derive(Clone, Default)]
+pub struct Found {
+    /// The broker.
+    pub broker: Option<FoundBroker>,
+    /// The page's address for people.
+    pub page: Option<String>,
+}
+
+/// A broker that somebody else knows the way to. No `Debug`: it holds a password.
+#[derive(Clone, Default)]
+pub struct FoundBroker {
+    /// Host name or IP address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// User; empty = log in without a name.
+    pub username: String,
+    /// Password of that user.
+    pub password: String,
+    /// Whether it wants TLS.
+    pub tls: bool,
 }
 
 impl Sources {
@@ -37,7 +66,15 @@ impl Sources {
         });
         let file = named.or_else(|| SEARCHED.iter().map(PathBuf::from).find(|path| exists(path)));
         let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        Self { file, env: std::env::vars_os().collect(), flags, host_name: host_name.trim().to_owned() }
+        let (options, found) = (None, Found::default());
+        Self {
+            file,
+            options,
+            found,
+            env: std::env::vars_os().collect(),
+            flags,
+            host_name: host_name.trim().to_owned(),
+        }
     }
 }
 

@@ -168,7 +168,7 @@ fn show(written: &Written<'_>) -> String {
     }
 }
 
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     format!("{:?}", shorten(text))
 }
 

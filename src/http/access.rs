@@ -2,7 +2,10 @@
 //!
 //! The token has 128 random bits or more, so that guessing is hopeless at any rate. The right token therefore always opens, even
 //! from an address that sent many wrong ones: behind a proxy or a container's network all clients share one address, and one bad
-//! client must not lock the others out. Not here: accounts and roles.
+//! client must not lock the others out.
+//!
+//! Home Assistant's ingress proxy needs no token: it has asked for Home Assistant's own login. It is told by the address of the
+//! connection and by nothing that a request says. Not here: accounts and roles.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -18,6 +21,9 @@ use crate::logic::checksum::hex;
 const COOKIE_NAME: &str = "doorward";
 /// A year; the page is an appliance's, and signing in means finding the token again.
 const COOKIE_SECONDS: u32 = 365 * 86400;
+
+/// How the headers begin in which the ingress proxy names the user.
+pub(super) const INGRESS_USER: &str = "x-remote-user-";
 
 /// Knows the secret without keeping it: only digests.
 pub(super) struct Guard {
@@ -35,6 +41,8 @@ pub(super) enum Key {
     Query,
     /// The page's cookie.
     Cookie,
+    /// The connection comes from Home Assistant's ingress proxy.
+    Ingress,
 }
 
 /// Why somebody did not.
@@ -126,12 +134,20 @@ pub(super) fn site(headers: &HeaderMap) -> Site {
     if host.is_some() && host == text(HOST.as_str()) { Site::Own } else { Site::Other }
 }
 
-/// Whether a request that changes something may be carried out. The cookie travels by itself, so there the browser has to
+/// The name of Home Assistant's user, for the log. It means something only in what the ingress proxy sends.
+pub(super) fn ingress_user(headers: &HeaderMap) -> String {
+    let names = ["display-name", "name", "id"].map(|part| format!("{INGRESS_USER}{part}"));
+    let name = names.iter().find_map(|name| headers.get(name));
+    let name = name.map_or("somebody".into(), |name| String::from_utf8_lossy(name.as_bytes()));
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+/// Whether a request that changes something may be carried out. Cookies, Home Assistant's among them, travel by themselves, so there the browser has to
 /// say that our own page asks; the others must at least not be from elsewhere (browsers also repeat Basic by themselves).
 pub(super) fn may_change(key: Key, site: Site) -> bool {
     match (key, site) {
         (_, Site::Own) | (Key::Header | Key::Query, Site::Unsaid) => true,
-        (_, Site::Other) | (Key::Cookie, Site::Unsaid) => false,
+        (_, Site::Other) | (Key::Cookie | Key::Ingress, Site::Unsaid) => false,
     }
 }
 
@@ -235,6 +251,7 @@ mod tests {
             assert_eq!(site(&headers(&pairs)), expected, "{pairs:?}");
         }
         assert!(may_change(Key::Cookie, Site::Own) && !may_change(Key::Cookie, Site::Unsaid));
+        assert!(may_change(Key::Ingress, Site::Own) && !may_change(Key::Ingress, Site::Unsaid));
         assert!(may_change(Key::Header, Site::Unsaid) && !may_change(Key::Header, Site::Other));
     }
 }

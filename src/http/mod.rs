@@ -30,7 +30,7 @@ mod throttle;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -51,6 +51,8 @@ use crate::logic::topics::Topics;
 pub struct Parts {
     /// Secret that opens everything; at least 128 random bits, in letters that need no escaping in a URL.
     pub token: String,
+    /// Home Assistant's ingress proxy: what comes from this address is signed in already.
+    pub ingress_proxy: Option<IpAddr>,
     /// What one client, and all of them together, may use.
     pub limits: Limits,
     /// Existing folder that only this user may enter; the private socket lives there.
@@ -149,6 +151,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// What both halves know.
 struct Shared {
     guard: access::Guard,
+    ingress_proxy: Option<IpAddr>,
     limits: Limits,
     socket: PathBuf,
     /// Set by the front when the private socket refuses; the inner server then builds itself anew.
@@ -165,9 +168,11 @@ struct Shared {
 /// The two halves: [`Front::serve`] is a task of the app, [`Inner::run`] a thread.
 #[must_use]
 pub fn new(parts: Parts) -> (Front, Inner) {
-    let Parts { token, limits, run_dir, events_dir, hubs, state, topics, inbox, version } = parts;
+    let Parts { token, ingress_proxy, limits, run_dir, events_dir, hubs, state, topics, inbox, version } =
+        parts;
     let shared = Arc::new(Shared {
         guard: access::Guard::new(&token),
+        ingress_proxy,
         limits,
         socket: run_dir.join("http.sock"),
         broken: AtomicBool::new(false),

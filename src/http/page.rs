@@ -20,11 +20,12 @@ struct Document {
 }
 
 impl Document {
-    /// Only the inline script and style that this program was built with may run, told by their hashes.
-    fn new(html: &'static str) -> Self {
+    /// Only the inline script and style that this program was built with may run, told by their hashes. `frames` says which
+    /// sites may show the page inside their own.
+    fn new(html: &'static str, frames: &str) -> Self {
         let policy = format!(
             "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src {}; script-src {}; \
-             form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+             form-action 'self'; base-uri 'none'; frame-ancestors {frames}",
             hash(html, "style"),
             hash(html, "script"),
         );
@@ -38,8 +39,10 @@ impl Document {
     }
 }
 
-static PAGE: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("page.html")));
-static SIGN_IN: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("signin.html")));
+static PAGE: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("page.html"), "'none'"));
+/// Home Assistant shows the page of an app inside its own, from the same address.
+static FRAMED: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("page.html"), "'self'"));
+static SIGN_IN: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("signin.html"), "'none'"));
 
 /// The source expression for the one inline element of that name; `'none'` if there is none.
 fn hash(html: &str, element: &str) -> String {
@@ -50,9 +53,9 @@ fn hash(html: &str, element: &str) -> String {
     content.map_or("'none'".into(), |content| format!("'sha256-{}'", BASE64.encode(Sha256::digest(content))))
 }
 
-/// The page itself.
-pub(super) fn page() -> Reply {
-    PAGE.reply(StatusCode::OK)
+/// The page itself; `framed` when Home Assistant asks for it.
+pub(super) fn page(framed: bool) -> Reply {
+    if framed { &FRAMED } else { &PAGE }.reply(StatusCode::OK)
 }
 
 /// The page that asks for the token, with the status that says why.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{HeaderName, HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, Method, Request};
 use serde_json::Map;
 use tokio::io::{AsyncWriteExt, Interest};
@@ -56,7 +56,8 @@ async fn handle(
     peer: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Outcome, Problem> {
-    check_ascii(&request)?;
+    let is_ingress = shared.ingress_proxy == Some(peer.to_canonical());
+    check_ascii(&request, is_ingress)?;
     let query = Query::parse(request.uri().query().unwrap_or(""));
     let route = Route::parse(request.uri().path(), &query)?;
     route.check(request.method())?;
@@ -65,7 +66,12 @@ async fn handle(
     if route.is_open() {
         return Ok(Outcome::Reply(api::health(shared)));
     }
-    let key = match shared.guard.check(request.method(), request.headers(), &query) {
+    let checked = if is_ingress {
+        Ok(Key::Ingress)
+    } else {
+        shared.guard.check(request.method(), request.headers(), &query)
+    };
+    let key = match checked {
         Ok(key) => key,
         Err(refusal) => {
             return Ok(Outcome::Reply(refuse(shared, throttle, peer, &route, request.headers(), refusal)));
@@ -74,6 +80,10 @@ async fn handle(
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     if is_change && !access::may_change(key, access::site(request.headers())) {
         return Err(Problem::CrossSite);
+    }
+    if is_change && key == Key::Ingress {
+        let user = access::ingress_user(request.headers());
+        tracing::info!(user, method = %request.method(), path = request.uri().path(), "asked through Home Assistant");
     }
     dispatch(shared, route, key, request).await
 }
@@ -86,7 +96,7 @@ async fn dispatch(
 ) -> Result<Outcome, Problem> {
     let reply = match &route {
         Route::Page if key == Key::Query => page::signed_in(&shared.guard.set_cookie()),
-        Route::Page => page::page(),
+        Route::Page => page::page(key == Key::Ingress),
         Route::Health => api::health(shared),
         Route::State => api::state(shared),
         Route::Events { fields } => events::list(shared, fields).await?,
@@ -145,10 +155,14 @@ fn plain_range(range: &str) -> Option<String> {
     is_plain.then(|| range.to_owned())
 }
 
-/// Bytes beyond ASCII have no meaning in any header we read and confuse what stands behind.
-fn check_ascii(request: &Request<Incoming>) -> Result<(), Problem> {
+/// Bytes beyond ASCII have no meaning in any header we read and confuse what stands behind. Only Home Assistant names its
+/// users in UTF-8.
+fn check_ascii(request: &Request<Incoming>, is_ingress: bool) -> Result<(), Problem> {
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-    let is_plain = target.is_ascii() && request.headers().values().all(|value| value.as_bytes().is_ascii());
+    let is_user = |name: &HeaderName| is_ingress && name.as_str().starts_with(access::INGRESS_USER);
+    let mut headers = request.headers().iter();
+    let is_plain =
+        target.is_ascii() && headers.all(|(name, value)| value.as_bytes().is_ascii() || is_user(name));
     let bad = || Problem::BadRequest { detail: "A header or the address holds bytes beyond ASCII".into() };
     if is_plain { Ok(()) } else { Err(bad()) }
 }

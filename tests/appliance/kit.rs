@@ -30,12 +30,12 @@ pub(crate) fn t(rest: &str) -> String {
 }
 
 /// One of two places for appliances that run vision; the machine has few cores.
-struct Seat;
+pub(crate) struct Seat;
 
 static SEATS: (Mutex<usize>, Condvar) = (Mutex::new(2), Condvar::new());
 
 impl Seat {
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let mut free = SEATS.0.lock().unwrap_or_else(PoisonError::into_inner);
         while *free == 0 {
             free = SEATS.1.wait(free).unwrap_or_else(PoisonError::into_inner);

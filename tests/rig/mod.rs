@@ -3,9 +3,11 @@
 //! Not here: assertions. The cameras are hubs into which a thread publishes JPEGs.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the rig")]
 
+pub mod ingress;
+
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
@@ -72,6 +74,11 @@ impl Rig {
 
     /// Publishes `pictures` in turn, `fps` of them a second, and signs the camera in as running.
     pub fn with_pictures(limits: Limits, fps: f64, pictures: Vec<Bytes>) -> Self {
+        Self::behind(None, limits, fps, pictures)
+    }
+
+    /// The same, with Home Assistant's ingress proxy at that address.
+    pub fn behind(ingress_proxy: Option<IpAddr>, limits: Limits, fps: f64, pictures: Vec<Bytes>) -> Self {
         let plan = CameraPlan { id: CAMERA.into(), name: "Front porch".into(), ..CameraPlan::default() };
         let mut appliance = Appliance::new(Plan { cameras: vec![plan], ..Plan::default() }, now(), 7);
         let (inbox, requests) = Inbox::new();
@@ -81,6 +88,7 @@ impl Rig {
         let run_dir = tempfile::tempdir().unwrap();
         let (front, inner) = http::new(Parts {
             token: TOKEN.into(),
+            ingress_proxy,
             limits,
             run_dir: run_dir.path().into(),
             events_dir: run_dir.path().join("events"),

@@ -5,6 +5,7 @@
 
 mod documents;
 mod mistakes;
+mod options;
 mod outward;
 
 use std::path::Path;

@@ -12,6 +12,11 @@ const MAX_LENGTH: usize = 40;
 /// Latin letters with marks become plain ones. Where letters of other scripts are lost or the name is too long, six or eight digits of
 /// the name's checksum keep two such names apart: `Иван` becomes `person_` and eight digits.
 pub fn slug(name: &str) -> String {
+    slug_or(name, "person")
+}
+
+/// The same for a thing with another word in front of the checksum.
+pub fn slug_or(name: &str, thing: &str) -> String {
     let mut word = String::new();
     let mut lost = false;
     for c in name.chars().flat_map(char::to_lowercase) {
@@ -27,7 +32,7 @@ pub fn slug(name: &str) -> String {
     let word = word.trim_end_matches('_');
     let checksum = || sha256(name);
     if word.is_empty() {
-        format!("person_{}", &checksum()[..8])
+        format!("{thing}_{}", &checksum()[..8])
     } else if lost || word.len() > MAX_LENGTH {
         format!("{}_{}", word.get(..MAX_LENGTH - 7).unwrap_or(word).trim_end_matches('_'), &checksum()[..6])
     } else {
