@@ -3,28 +3,39 @@
 //! Not here: everything else; see the library's map in `lib.rs`.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use doorward::app::{App, Facts, client};
-use doorward::config::cli::{Cli, Command};
+use doorward::app::client::{self, Admin};
+use doorward::app::{App, End, Facts, Program, Signals, init, restore};
+use doorward::config::cli::{Cli, Command, Flags};
 use doorward::config::{Camera, Config, LogFormat, Sources, load};
+use doorward::journal;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Trying again does not help: a supervisor shall not. The number is EX_CONFIG of sysexits.h.
 const CONFIG_FAULT: u8 = 78;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let command = cli.command();
-    let config = match load(&Sources::of_process(cli.flags)) {
-        Ok(config) => config,
-        Err(faults) => {
+    let config = load(&Sources::of_process(cli.flags.clone()));
+    match (cli.command(), config) {
+        // What is configured now need not be good for a first file to be written.
+        (Command::Init { file }, Err(_)) => first_file(&file, &cli.flags),
+        (_, Err(faults)) => {
             fail(&faults.to_string());
-            return ExitCode::from(CONFIG_FAULT);
+            ExitCode::from(CONFIG_FAULT)
         }
-    };
+        (command, Ok(config)) => carry_out(command, config),
+    }
+}
+
+fn carry_out(command: Command, config: Config) -> ExitCode {
     match command {
+        Command::Init { file } => first_file(&file, &config.origin.sources.flags),
         Command::CheckConfig => {
             say("The configuration is good.\n");
             ExitCode::SUCCESS
@@ -40,6 +51,11 @@ fn main() -> ExitCode {
         }
         Command::Events(command) => told(client::events(&config, command).map(|text| say(&text))),
         Command::Notify(command) => told(client::notify(&config, command, say)),
+        Command::Config(command) => admin(&config, Admin::Configure(command)),
+        Command::Logs { lines, level } => admin(&config, Admin::Logs { lines, level }),
+        Command::Backup { events } => admin(&config, Admin::Backup { events }),
+        Command::Restart => admin(&config, Admin::Restart),
+        Command::Restore { file, force } => told(restore(&config, &file, force).map(|text| say(&text))),
         Command::Eval(task) => {
             match doorward::vision::eval::run(
                 &task,
@@ -56,31 +72,51 @@ fn main() -> ExitCode {
     }
 }
 
+fn first_file(file: &Path, flags: &Flags) -> ExitCode {
+    told(init(file, flags).map(|text| say(&text)))
+}
+
+fn admin(config: &Config, command: Admin) -> ExitCode {
+    told(client::admin(config, command).map(|text| say(&text)))
+}
+
 fn told(outcome: anyhow::Result<()>) -> ExitCode {
     outcome.map_or_else(|error| fail(&format!("{error:#}")), |()| ExitCode::SUCCESS)
 }
 
 fn run(config: &Config) -> ExitCode {
     log(config);
+    let (signals, program) = match (Signals::listen(), Program::of_process()) {
+        (Ok(signals), Ok(program)) => (signals, program),
+        (Err(error), _) | (_, Err(error)) => return fail(&format!("the system gives no signals: {error}")),
+    };
     let app = match App::start(config) {
         Ok(app) => app,
         Err(error) => return fail(&format!("{error:#}")),
     };
     say(&banner(app.facts()));
-    let failed = app.wait();
-    app.arm_second_signal();
+    let end = app.wait(&signals);
     let clean = app.stop();
-    if failed || !clean { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    match end {
+        // Whoever wants an end meanwhile gets one.
+        End::Again if !signals.is_heard() => {
+            let error = program.begin_again();
+            fail(&format!("{} cannot be started again: {error}", program.path().display()))
+        }
+        End::Asked | End::Again if clean => ExitCode::SUCCESS,
+        End::Asked | End::Again | End::Failed => ExitCode::FAILURE,
+    }
 }
 
 fn log(config: &Config) {
     // The broker's router speaks of every connection; what matters of it we say ourselves.
     let filter = EnvFilter::new(format!("{},rumqttd=off", config.log.filter));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let builder = builder.with_target(false).with_ansi(std::io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
+    let all = tracing_subscriber::registry().with(filter).with(journal::layer());
     match config.log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => all.with(lines).init(),
+        LogFormat::Json => all.with(lines.json()).init(),
     }
 }
 

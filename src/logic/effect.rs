@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::admin;
 use super::events::Event;
 use super::faces::training::{Job, Training};
 use super::history::{self, Addition};
@@ -53,6 +54,8 @@ pub enum Effect {
     RenewStrip(String),
     /// Tell the named target, or all, a trial message, and answer whoever asked.
     TryNotify(Option<String>),
+    /// Do something about the appliance itself, and answer whoever asked.
+    Admin(admin::Request),
     /// Keep the settings of the state on disk.
     SaveSettings,
     /// Replace every picture of this camera that the outside may still show.

@@ -2,6 +2,7 @@
 //!
 //! Time and everything random come in as arguments; what shall happen goes out as values.
 
+pub mod admin;
 pub mod appliance;
 pub mod backoff;
 pub mod checksum;
@@ -11,6 +12,7 @@ pub mod effect;
 pub mod entities;
 pub mod events;
 pub mod faces;
+pub mod fields;
 pub mod history;
 pub mod input;
 pub mod kept_file;

@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
+use super::admin::Mistake;
 use super::faces::Refusal;
 
 /// What went wrong, in the words of the person who has to mend it.
@@ -80,6 +83,27 @@ pub enum Problem {
         /// What is wrong with it.
         detail: String,
     },
+    /// A field of a request cannot be used.
+    BadField {
+        /// The verb of the request.
+        request: String,
+        /// The field.
+        field: String,
+        /// What it takes.
+        needs: String,
+    },
+    /// The request is not on the list of those that are allowed over MQTT.
+    NotAllowed {
+        /// Its verb.
+        request: String,
+    },
+    /// The same request came too often.
+    TooOften {
+        /// Its verb.
+        request: String,
+    },
+    /// There is no connection to a broker.
+    NoBroker,
     /// The camera shows nothing because privacy is on.
     Privacy,
     /// No credential, or a wrong one.
@@ -118,6 +142,18 @@ pub enum Problem {
         /// The system's words.
         detail: String,
     },
+    /// The configuration has mistakes, so nothing was changed.
+    Config(Vec<Mistake>),
+    /// The configuration file cannot be written.
+    ConfigFile {
+        /// Which, why, and what to do instead, in a sentence.
+        detail: String,
+    },
+    /// There can be no backup.
+    Backup {
+        /// Why, in a sentence.
+        detail: String,
+    },
     /// Too much to do at the moment.
     Busy,
 }
@@ -140,7 +176,10 @@ impl Problem {
             Self::ReadOnly { .. } => "read_only",
             Self::NotFound { .. } => "not_found",
             Self::RetainedCommand => "retained_command",
-            Self::BadRequest { .. } => "bad_request",
+            Self::BadRequest { .. } | Self::BadField { .. } => "bad_request",
+            Self::NotAllowed { .. } => "not_allowed",
+            Self::TooOften { .. } => "too_often",
+            Self::NoBroker => "no_broker",
             Self::Privacy => "privacy",
             Self::Unauthorized => "unauthorized",
             Self::TooLarge { .. } => "too_large",
@@ -151,7 +190,28 @@ impl Problem {
             Self::Photo(refusal) => refusal.code(),
             Self::BadName { .. } => "bad_name",
             Self::Disk { .. } => "disk",
+            Self::Config(_) => "bad_config",
+            Self::ConfigFile { .. } => "config_file",
+            Self::Backup { .. } => "backup",
             Self::Busy => "busy",
+        }
+    }
+
+    /// The field of a request that is at fault, if it is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::BadField { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+
+    /// The mistakes of a configuration, as a list for programs.
+    #[must_use]
+    pub fn faults(&self) -> Option<Value> {
+        match self {
+            Self::Config(mistakes) => Some(mistakes.iter().map(Mistake::to_json).collect()),
+            _ => None,
         }
     }
 
@@ -172,7 +232,10 @@ impl Problem {
             Self::ReadOnly { .. } => "Cannot be set",
             Self::NotFound { .. } => "Not found",
             Self::RetainedCommand => "Retained command ignored",
-            Self::BadRequest { .. } => "Bad request",
+            Self::BadRequest { .. } | Self::BadField { .. } => "Bad request",
+            Self::NotAllowed { .. } => "Not allowed over MQTT",
+            Self::TooOften { .. } => "Too often",
+            Self::NoBroker => "No broker",
             Self::Privacy => "Privacy is on",
             Self::Unauthorized => "Not signed in",
             Self::TooLarge { .. } => "Too large",
@@ -183,6 +246,9 @@ impl Problem {
             Self::Photo(_) => "Photo refused",
             Self::BadName { .. } => "Name refused",
             Self::Disk { .. } => "Disk fault",
+            Self::Config(_) => "Configuration refused",
+            Self::ConfigFile { .. } => "Configuration not written",
+            Self::Backup { .. } => "No backup",
             Self::Busy => "Busy",
         }
     }
@@ -215,6 +281,12 @@ impl Problem {
                 "The message is retained and would be carried out again at each reconnect. Send it without the retain flag.".into()
             }
             Self::BadRequest { detail } => format!("{detail}."),
+            Self::BadField { request, field, needs } => format!("{request} needs {needs} in \"{field}\"."),
+            Self::NotAllowed { request } => {
+                format!("{request} may not be asked over MQTT here. Add it to mqtt.allow_requests, or ask with the doorward command or over HTTP.")
+            }
+            Self::TooOften { request } => format!("{request} was asked too often. Wait a second between two of them."),
+            Self::NoBroker => "The broker is not connected. Try again when it is back.".into(),
             Self::Privacy => "The camera is closed and no picture is kept. Switch privacy off to see it.".into(),
             Self::Unauthorized => {
                 "Send the token as \"Authorization: Bearer …\", as ?token=…, or as the password of Basic authentication.".into()
@@ -229,6 +301,11 @@ impl Problem {
             Self::Disk { detail } => {
                 format!("The change could not be written ({detail}); nothing was changed. Check the space on the disk and the permissions of the data folder.")
             }
+            Self::Config(mistakes) => {
+                let all: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
+                format!("The configuration is not good, and nothing was changed. {}.", all.join("; "))
+            }
+            Self::ConfigFile { detail } | Self::Backup { detail } => format!("{detail}."),
             Self::Busy => "There is too much to do at the moment. Try again in a second.".into(),
         }
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::session::{Answered, Session};
+use crate::logic::admin;
 use crate::logic::command::{Answer, Command};
 use crate::logic::events::{SCHEMA_VERSION, timestamp};
 use crate::logic::faces::training::Training;
@@ -35,6 +36,9 @@ impl Wish {
         }
         if let Some(verb) = verb.strip_prefix("events/") {
             return Ok(Self::Appliance(Input::Events(history::Request::parse(verb, &body)?)));
+        }
+        if admin::VERBS.contains(&verb) {
+            return Ok(Self::Appliance(Input::Admin(admin::Request::parse(verb, &body)?)));
         }
         let command = match verb {
             "notify/test" => return notify_test(&body),
@@ -89,6 +93,12 @@ impl Asker {
             Err(problem) => {
                 body["status"] = json!("error");
                 body["error"] = json!({ "code": problem.code(), "message": problem.advice() });
+                if let Some(field) = problem.field() {
+                    body["error"]["field"] = json!(field);
+                }
+                if let Some(faults) = problem.faults() {
+                    body["error"]["faults"] = faults;
+                }
             }
         }
         // The session may have ended meanwhile.

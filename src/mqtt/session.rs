@@ -143,6 +143,10 @@ impl<'a> Session<'a> {
     }
 
     async fn farewell(&mut self) {
+        // Whoever asked for the end shall hear that it comes.
+        while let Ok(answer) = self.answered.try_recv() {
+            self.answer(answer).await;
+        }
         let state = Arc::clone(&self.parts.state.borrow());
         for Message { topic, payload, .. } in publication::farewell(&state, &self.parts.topics) {
             self.send(topic, Bytes::from(payload), QoS::AtLeastOnce, false).await;
@@ -196,9 +200,9 @@ impl<'a> Session<'a> {
     }
 
     async fn publish_health(&mut self) {
-        let node = self.parts.state.borrow().node.clone();
+        let state = Arc::clone(&self.parts.state.borrow());
         let (reconnects, dropped) = (self.parts.outbox.reconnects(), self.parts.outbox.dropped());
-        let health = publication::health(&node, Timestamp::now(), reconnects, dropped);
+        let health = publication::health(&state, Timestamp::now(), reconnects, dropped);
         self.retain(self.parts.topics.health(), &health.to_string()).await;
     }
 
