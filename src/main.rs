@@ -88,7 +88,9 @@ fn run(config: &Config) -> ExitCode {
     log(config);
     let (signals, program) = match (Signals::listen(), Program::of_process()) {
         (Ok(signals), Ok(program)) => (signals, program),
-        (Err(error), _) | (_, Err(error)) => return fail(&format!("the system gives no signals: {error}")),
+        (Err(error), _) | (_, Err(error)) => {
+            return fail(&format!("the system tells neither signals nor where the program is: {error}"));
+        }
     };
     let app = match App::start(config) {
         Ok(app) => app,

@@ -39,11 +39,14 @@ pub fn changed(sources: &Sources, text: &str, change: &Change) -> Result<(String
         let message = format!("the configuration file is not valid TOML: {}", error.message());
         vec![Mistake { key: String::new(), line: None, place: String::new(), message }]
     })?;
+    // A text of comments alone would be taken for what stands behind the last section.
+    let head = if document.is_empty() { std::mem::take(&mut document).to_string() } else { String::new() };
+    let gap = if head.is_empty() { "" } else { "\n" };
     put_all(&mut document, &layer);
     if let Change::Key { path, value: None } = change {
         remove(&mut document, path);
     }
-    let text = document.to_string();
+    let text = format!("{head}{gap}{document}");
     let trial = Trial { text: Some(&text), layer: None };
     let config = load_trial(sources, trial).map_err(|faults| told(&faults))?;
     Ok((text, config))

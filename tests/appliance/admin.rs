@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::kit::{Home, t, until};
+use crate::kit::{Home, status, t, until};
 use crate::observer::{Door, Observer, ask, done};
 
 /// A camera that is off: no vision runs.
@@ -338,4 +338,72 @@ fn a_first_file_is_written_once() {
     ]);
     assert!(code == Some(0) && !text.contains("geheim"), "{text}");
     assert_eq!(mode(&place.path().join("other.toml")), 0o600);
+}
+
+#[test]
+fn http_and_the_command_line_answer_alike() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let file = data.path().join("doorward.toml");
+    std::fs::write(&file, "[http]\nmax_viewers = 7\n").expect("a file");
+    let home = Home::embedded_in(data, OFF);
+    let door = home.door();
+    let observer = Observer::new(&door);
+    let post = |verb: &str, body: &Value| {
+        let (head, answer) = home.http(&format!("POST /api/requests/{verb}"), "", &body.to_string());
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        (status(&head), answer)
+    };
+    for (verb, body) in [
+        ("config/get", json!({"path": "http"})),
+        ("config/get", json!({})),
+        ("config/validate", json!({"toml": "[http]\nmax_viewers = 0\n"})),
+    ] {
+        let expected = done(&door, &observer, verb, body.clone());
+        assert_eq!(post(verb, &body), (200, expected), "{verb} {body}");
+    }
+    for (verb, body, code) in [
+        ("config/set", json!({"path": "http.max_viewers", "value": 0}), 422),
+        ("config/set", json!({"path": "http.max_viewers"}), 400),
+        ("config/get", json!({"path": "x"}), 400),
+        ("logs", json!({"lines": 0}), 400),
+    ] {
+        let expected = refused(&door, &observer, verb, body.clone());
+        let (status, answer) = post(verb, &body);
+        assert_eq!(
+            (status, &answer["code"], &answer["detail"]),
+            (code, &expected["code"], &expected["message"])
+        );
+        assert_eq!(answer.get("faults"), expected.get("faults"));
+    }
+
+    let run = |arguments: &[&str]| {
+        let output = home.command(arguments);
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text.into_owned())
+    };
+    let (fine, text) = run(&["config", "get", "http.max_viewers"]);
+    assert!(fine, "{text}");
+    let answer: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(answer, done(&door, &observer, "config/get", json!({"path": "http.max_viewers"})));
+    let (fine, text) = run(&["config", "set", "http.max_viewers", "9"]);
+    assert!(fine && text.contains("\"reload_needed\": true"), "{text}");
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), "[http]\nmax_viewers = 9\n");
+    let (fine, text) = run(&["config", "set", "http.max_viewers", "0"]);
+    assert!(!fine && text.contains("1 to 1000") && text.contains("(bad_config)"), "{text}");
+    assert!(run(&["config", "set", "http.max_viewers", "--default"]).0);
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), "[http]\n");
+    let piece = home.data.path().join("piece.toml");
+    std::fs::write(&piece, "[http]\nmax_viewers = 8\n").expect("a file");
+    let piece = piece.to_str().expect("text");
+    assert!(run(&["config", "validate", piece]).0 && run(&["config", "set", "--file", piece]).0);
+    std::fs::write(piece, "[http]\nmax_viewers = 0\n").expect("a file");
+    let (fine, text) = run(&["config", "validate", piece]);
+    assert!(!fine && text.contains("\"line\": 2"), "{text}");
+    tracing::warn!(target: "doorward::test", "a branch broke");
+    let (fine, text) = run(&["logs", "--level", "warn", "-n", "500"]);
+    assert!(fine && text.lines().any(|line| line.ends_with("Z WARN  a branch broke")), "{text}");
+    let (fine, text) = run(&["backup", "--events"]);
+    assert!(fine && text.contains(".tar.gz"), "{text}");
+    let (fine, text) = run(&["restart"]);
+    assert!(fine && text.contains("\"restarting\": true"), "{text}");
 }

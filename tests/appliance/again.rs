@@ -47,6 +47,15 @@ impl Manager {
     }
 }
 
+/// The program at this broker, with its page on a port.
+fn at_port(mut command: Command, broker: &Mosquitto, http: u16) -> Running {
+    let Door { port, user, password } = &broker.door;
+    sets(&mut command, &[format!("http.bind=127.0.0.1:{http}"), "mqtt.host=127.0.0.1".into()]);
+    sets(&mut command, &[format!("mqtt.port={port}"), format!("mqtt.username={user}")]);
+    command.env("DOORWARD__MQTT__PASSWORD", password);
+    Running::start(command)
+}
+
 #[test]
 fn a_reload_is_a_new_start_of_the_same_process() {
     let (broker, place) = (Mosquitto::start(""), folder());
@@ -106,6 +115,8 @@ fn the_embedded_broker_comes_back_on_its_port() {
     let (http, port) = (free_port(), free_port());
     let mut command = doorward(place.path());
     sets(&mut command, &[format!("http.bind=127.0.0.1:{http}"), format!("broker.bind=127.0.0.1:{port}")]);
+    let said = place.path().join("said");
+    command.stdout(std::fs::File::create(&said).expect("a file"));
     let mut running = Running::start(command);
     let secrets: Value = until("the secrets", || {
         let text = std::fs::read_to_string(place.path().join("data/secrets.json")).ok()?;
@@ -113,20 +124,18 @@ fn the_embedded_broker_comes_back_on_its_port() {
     });
     let password = secrets["broker"]["homeassistant"].as_str().expect("a password").to_owned();
     let door = Door { port, user: "homeassistant".into(), password };
-    until("the broker", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
-    let observer = Observer::new(&door);
-    let mut mark = observer.says(0, &t("porch/state"), "privacy");
-    let started = || done(&door, &observer, "health", json!({}))["started"].clone();
-    for _ in 0..3 {
-        let before = started();
+    let starts =
+        || std::fs::read_to_string(&said).ok().map(|text| text.matches("Doorward is running.").count());
+    for start in 1..=3 {
+        until("the program runs", || starts().filter(|starts| *starts == start));
+        let observer = Observer::new(&door);
+        observer.says(0, &t("porch/state"), "privacy");
         let answer = done(&door, &observer, "restart", json!({}));
-        assert_eq!(answer["restarting"], true);
-        // The same mosquitto_sub comes back by itself, to the same port.
-        mark = observer.says(mark, &t("status"), "offline");
-        mark = observer.says(mark, &t("status"), "online");
-        mark = observer.says(mark, &t("porch/state"), "privacy");
-        assert_ne!(started(), before);
+        assert_eq!(answer["restarting"], true, "the answer comes before the broker ends");
     }
+    until("the last start", || starts().filter(|starts| *starts == 4));
+    let observer = Observer::new(&door);
+    observer.says(0, &t("porch/state"), "privacy");
     running.signal(libc::SIGTERM);
     assert_eq!(running.wait(LIMIT).code(), Some(0), "{}", running.stderr());
 }
@@ -137,14 +146,7 @@ fn an_upgraded_program_is_the_new_one() {
     let (broker, place) = (Mosquitto::start(""), folder());
     let program = place.path().join("doorward");
     std::fs::copy(env!("CARGO_BIN_EXE_doorward"), &program).expect("a copy");
-    let start = |broker: &Mosquitto| {
-        let mut command = through(Command::new(&program), place.path());
-        let Door { port, user, password } = &broker.door;
-        sets(&mut command, &["http.bind=127.0.0.1:0".into(), "mqtt.host=127.0.0.1".into()]);
-        sets(&mut command, &[format!("mqtt.port={port}"), format!("mqtt.username={user}")]);
-        command.env("DOORWARD__MQTT__PASSWORD", password);
-        Running::start(command)
-    };
+    let start = |broker: &Mosquitto| at_port(through(Command::new(&program), place.path()), broker, 0);
     let observer = Observer::new(&broker.door);
     let mut running = start(&broker);
     observer.says(0, &t("porch/state"), "privacy");
@@ -161,23 +163,15 @@ fn an_upgraded_program_is_the_new_one() {
     let mark = observer.mark();
     done(&broker.door, &observer, "restart", json!({}));
     let mark = observer.says(mark, &t("status"), "offline");
-    observer.says(mark, &t("porch/state"), "privacy");
+    let mark = observer.says(mark, &t("porch/state"), "privacy");
     let arguments = std::fs::read_to_string(place.path().join("upgraded")).expect("the new program ran");
     assert!(arguments.contains("--set node.id=n1"), "{arguments}");
     running.signal(libc::SIGTERM);
     assert_eq!(running.wait(LIMIT).code(), Some(0), "{}", running.stderr());
 
-    let mut running = start(&broker);
-    let mark = observer.says(mark, &t("status"), "online");
-    observer.says(mark, &t("porch/state"), "privacy");
-    // The running program is the real one; the script's own name was the shell's to know.
-    running.signal(libc::SIGTERM);
-    assert_eq!(running.wait(LIMIT).code(), Some(0));
-
     std::fs::copy(env!("CARGO_BIN_EXE_doorward"), &new)
         .and_then(|_| std::fs::rename(&new, &program))
         .expect("a copy");
-    let mark = observer.mark();
     let mut running = start(&broker);
     let mark = observer.says(mark, &t("status"), "online");
     std::fs::remove_file(&program).expect("it is removed");
@@ -187,4 +181,28 @@ fn an_upgraded_program_is_the_new_one() {
     let text = running.stderr();
     assert!(status.code() == Some(1) && text.contains("cannot be started again"), "{status}: {text}");
     observer.says(mark, &t("status"), "offline");
+}
+
+/// Somebody who wants it to end while it begins again gets an end.
+#[test]
+fn a_signal_on_the_way_ends_it() {
+    let (broker, place, http) = (Mosquitto::start(""), folder(), free_port());
+    let observer = Observer::new(&broker.door);
+    let mut running = at_port(doorward(place.path()), &broker, http);
+    observer.says(0, &t("porch/state"), "privacy");
+    let secrets = std::fs::read_to_string(place.path().join("data/secrets.json")).expect("the secrets");
+    let secrets: Value = serde_json::from_str(&secrets).expect("JSON");
+    let token = secrets["http_token"].as_str().expect("a token");
+    drop(observer);
+    // The farewell waits for a broker that takes nothing, so there is time.
+    broker.freeze();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], http));
+    let (head, _) = crate::kit::http(address, "POST /api/requests/restart", token, "", "{}");
+    assert_eq!(crate::kit::status(&head), 200, "{head}");
+    running.signal(libc::SIGTERM);
+    let status = running.wait(LIMIT);
+    broker.thaw();
+    // The farewell was cut short, which is an end that was not clean.
+    assert!(matches!(status.code(), Some(0 | 1)), "{status}: {}", running.stderr());
+    assert!(std::net::TcpStream::connect(address).is_err());
 }

@@ -20,7 +20,7 @@ use crate::archive;
 use crate::config::Config;
 use crate::inbox::Reply;
 use crate::journal;
-use crate::logic::admin::{Level, Request};
+use crate::logic::admin::{Level, Line, Request};
 use crate::logic::command::Answer;
 use crate::logic::problem::Problem;
 use crate::logic::publication;
@@ -28,6 +28,8 @@ use crate::logic::state::State;
 use crate::mqtt::Outbox;
 use crate::shutdown::Shutdown;
 
+/// Bytes of log in one answer; brokers refuse large messages.
+const MOST_LOG: usize = 200_000;
 /// Requests that may wait.
 const WAITING: usize = 16;
 
@@ -120,7 +122,17 @@ impl Admin {
     }
 }
 
+/// The newest lines that fit, oldest first.
 fn logs(count: usize, level: Level) -> Value {
-    let lines: Vec<Value> = journal::newest(count, level).iter().map(|line| line.to_json()).collect();
-    json!({ "lines": lines })
+    let found = journal::newest(count, level);
+    let mut room = MOST_LOG;
+    let fits = |line: &&Line| {
+        let bytes = line.to_json().to_string().len();
+        room = room.saturating_sub(bytes);
+        room > 0
+    };
+    let n_fitting = found.iter().rev().take_while(fits).count();
+    let left_out = found.len() - n_fitting;
+    let lines: Vec<Value> = found[left_out..].iter().map(Line::to_json).collect();
+    json!({ "lines": lines, "left_out": left_out })
 }

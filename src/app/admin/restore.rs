@@ -108,7 +108,8 @@ fn open(backup: &Path) -> anyhow::Result<Archive<GzDecoder<BufReader<File>>>> {
 /// Reads all of it: whether it is ours, whole, and of a version that we know.
 fn check(backup: &Path) -> anyhow::Result<()> {
     let mut about = None;
-    for (number, entry) in open(backup)?.entries()?.enumerate() {
+    let mut packed = open(backup)?;
+    for (number, entry) in packed.entries()?.enumerate() {
         let mut entry = entry.context("it is damaged, or no .tar.gz file")?;
         let path = entry.path()?.into_owned();
         if number == 0 {
@@ -125,6 +126,8 @@ fn check(backup: &Path) -> anyhow::Result<()> {
         Place::of(&path)?;
         io::copy(&mut entry, &mut io::sink()).context("it is damaged")?;
     }
+    // Only the very end has the checksum of all.
+    io::copy(&mut packed.into_inner(), &mut io::sink()).context("it is damaged")?;
     let about = about.context("it is empty")?;
     let version = about["version"].as_str().unwrap_or_default();
     if about["format"].as_u64().is_none_or(|format| format > FORMAT) || numbers(version) > numbers(VERSION) {

@@ -64,6 +64,8 @@ fn an_empty_file_becomes_a_small_one() {
     let change = toml("data_dir = \"x\"\n[cameras.porch.motion]\nmasks = [[0, 0, 0.5, 1]]");
     let (text, config) = changed(&case.sources, "", &change).unwrap();
     assert_eq!(text, "data_dir = \"x\"\n\n[cameras.porch.motion]\nmasks = [[0.0, 0.0, 0.5, 1.0]]\n");
+    let (commented, _) = changed(&case.sources, "# Mine.\n", &toml("node.name = \"x\"")).unwrap();
+    assert_eq!(commented, "# Mine.\n\n[node]\nname = \"x\"\n");
     assert_eq!(config.cameras[0].motion.masks.len(), 1);
     assert_eq!(keys_of(&change), ["cameras.porch.motion.masks", "data_dir"]);
 }
