@@ -56,6 +56,12 @@ fn carry_out(command: Command, config: Config) -> ExitCode {
         Command::Backup { events } => admin(&config, Admin::Backup { events }),
         Command::Restart => admin(&config, Admin::Restart),
         Command::Restore { file, force } => told(restore(&config, &file, force).map(|text| say(&text))),
+        Command::Doctor => match doorward::app::doctor::doctor(&config, say) {
+            Ok(0) => ExitCode::SUCCESS,
+            Ok(faults) => fail(&format!("{faults} faults were found.")),
+            Err(error) => fail(&format!("{error:#}")),
+        },
+        Command::Uninstall => told(doorward::app::doctor::uninstall(&config, say)),
         Command::Eval(task) => {
             match doorward::vision::eval::run(
                 &task,

@@ -138,16 +138,12 @@ pub fn admin(config: &Config, command: Admin) -> anyhow::Result<String> {
         Admin::Backup { events } => ("backup", fields([("events", json!(events))])),
         Admin::Restart => ("restart", Map::new()),
     };
-    let body = Value::Object(body).to_string();
-    let answer = Client::new(config)?.ask(Method::POST, &format!("/api/requests/{verb}"), body.into())?;
+    let answer = Client::new(config)?.request(verb, &body)?;
     if verb == "logs" {
-        return log_lines(&answer);
+        return Ok(log_lines(&answer));
     }
-    let text = pretty(&answer)?;
-    if verb == "config/validate" && !text.contains("\"ok\": true") {
-        bail!("there are mistakes:\n{text}");
-    }
-    Ok(text)
+    let text = serde_json::to_string_pretty(&answer)? + "\n";
+    if answer["ok"] == false { bail!("there are mistakes:\n{text}") } else { Ok(text) }
 }
 
 /// A command about the appliance itself.
@@ -171,14 +167,13 @@ pub enum Admin {
 }
 
 /// Lines as they look on a terminal.
-fn log_lines(answer: &[u8]) -> anyhow::Result<String> {
-    let answer: Value = serde_json::from_slice(answer)?;
+fn log_lines(answer: &Value) -> String {
     let word = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
     let shown = |line: &Value| {
         let level = word(line, "level").to_uppercase();
         format!("{} {level:5} {}\n", word(line, "ts"), word(line, "message"))
     };
-    Ok(answer["lines"].as_array().into_iter().flatten().map(shown).collect())
+    answer["lines"].as_array().into_iter().flatten().map(shown).collect()
 }
 
 fn text_of(file: &Path) -> anyhow::Result<String> {
@@ -223,14 +218,14 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-struct Client {
+pub(super) struct Client {
     runtime: tokio::runtime::Runtime,
     address: std::net::SocketAddr,
     token: String,
 }
 
 impl Client {
-    fn new(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
         if !config.data_dir.join("secrets.json").exists() {
             bail!(
                 "no appliance has ever run with the data folder {}; name its folder with --data-dir or its configuration with --config",
@@ -269,6 +264,13 @@ impl Client {
             say(&format!("{}/{} {}: {words}\n", number + 1, photos.len(), photo.display()));
         }
         if n_refused > 0 { bail!("{n_refused} of {} photos were refused", photos.len()) } else { Ok(()) }
+    }
+
+    /// Asks what MQTT takes on `request/<verb>`; the data of the answer.
+    pub(super) fn request(&self, verb: &str, body: &Map<String, Value>) -> anyhow::Result<Value> {
+        let body = Value::Object(body.clone()).to_string();
+        let answer = self.ask(Method::POST, &format!("/api/requests/{verb}"), body.into())?;
+        serde_json::from_slice(&answer).context("the answer is not JSON")
     }
 
     fn teach(&self, verb: &str, body: Map<String, Value>) -> anyhow::Result<String> {

@@ -10,7 +10,7 @@ use crate::kit::{Home, status, t, until};
 use crate::observer::{Door, Observer, ask, done};
 
 /// A camera that is off: no vision runs.
-const OFF: &[&str] = &["cameras.porch.source=demo", "cameras.porch.privacy=true"];
+const OFF: &[&str] = &["cameras.porch.source=demo", "cameras.porch.privacy=true", "mqtt.allow_requests=*"];
 
 fn keys<'a>(answer: &'a Value, key: &str) -> &'a Value {
     let found = answer["keys"].as_array().expect("a list").iter().find(|listed| listed["key"] == key);
@@ -186,6 +186,7 @@ fn a_backup_brings_everything_back() {
         "cameras.porch.source=demo:seed=1,speed=0.25",
         "cameras.porch.width=320",
         "cameras.porch.height=240",
+        "mqtt.allow_requests=*",
     ];
     let data = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(data.path().join("doorward.toml"), "[mqtt]\npicture_interval = 7.0\n").expect("a file");

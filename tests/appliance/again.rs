@@ -12,6 +12,8 @@ use crate::kit::{Mosquitto, free_port, t, until};
 use crate::observer::{Door, Observer, ask, done};
 use crate::process::{Running, doorward, folder, sets, started, through};
 
+/// Every request may be asked over MQTT.
+const ALLOWED: &str = "mqtt.allow_requests=*";
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The figures of a process that a new program does not change.
@@ -51,7 +53,7 @@ impl Manager {
 fn at_port(mut command: Command, broker: &Mosquitto, http: u16) -> Running {
     let Door { port, user, password } = &broker.door;
     sets(&mut command, &[format!("http.bind=127.0.0.1:{http}"), "mqtt.host=127.0.0.1".into()]);
-    sets(&mut command, &[format!("mqtt.port={port}"), format!("mqtt.username={user}")]);
+    sets(&mut command, &[format!("mqtt.port={port}"), format!("mqtt.username={user}"), ALLOWED.into()]);
     command.env("DOORWARD__MQTT__PASSWORD", password);
     Running::start(command)
 }
@@ -63,7 +65,7 @@ fn a_reload_is_a_new_start_of_the_same_process() {
     std::fs::write(place.path().join("doorward.toml"), "[node]\nname = \"House\"\n").expect("a file");
     let observer = Observer::new(&broker.door);
     let mut running = started(place.path(), &broker, |command| {
-        command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "10000000");
+        command.args(["--set", ALLOWED]).env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "10000000");
     });
     manager.until("READY=1");
     observer.says(0, &t("porch/state"), "privacy");
@@ -114,7 +116,9 @@ fn the_embedded_broker_comes_back_on_its_port() {
     let place = folder();
     let (http, port) = (free_port(), free_port());
     let mut command = doorward(place.path());
-    sets(&mut command, &[format!("http.bind=127.0.0.1:{http}"), format!("broker.bind=127.0.0.1:{port}")]);
+    let binds = [format!("http.bind=127.0.0.1:{http}"), format!("broker.bind=127.0.0.1:{port}")];
+    sets(&mut command, &binds);
+    sets(&mut command, &[ALLOWED.into()]);
     let said = place.path().join("said");
     command.stdout(std::fs::File::create(&said).expect("a file"));
     let mut running = Running::start(command);
