@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use sd_notify::NotifyState;
 
 use crate::hub::Hub;
@@ -21,6 +22,8 @@ const EVERY: Duration = Duration::from_secs(2);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// Reading a sensor may wake it up, so it is asked less often.
 const SENSOR_EVERY: Duration = Duration::from_secs(30);
+/// The clock was put right if the start seems to have moved by more. Boards without a battery begin in the past.
+const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(30);
 /// Clock ticks a second in `/proc`; fixed by the kernel's interface to programs.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -39,8 +42,14 @@ impl Health {
         let mut cpu = Window::new(Duration::from_secs(60), Duration::ZERO);
         let mut disk = Window::new(Duration::from_secs(3600), Duration::from_secs(60));
         let (mut temp_c, mut sensed) = (temperature(Path::new("/sys/class")), Instant::now());
+        let mut started = self.started.wall;
         loop {
             let now = Instant::now();
+            let uptime = self.started.instant.elapsed();
+            let by_clock = Timestamp::now().checked_sub(uptime).unwrap_or(started);
+            if by_clock.duration_since(started).abs() > CLOCK_STEP {
+                started = by_clock;
+            }
             let (cpu_used, elapsed) = cpu.growth(now, cpu_seconds());
             let cpu_pct = if elapsed.is_zero() { 0.0 } else { cpu_used / elapsed.as_secs_f64() * 100.0 };
             let written_kb = written_bytes() / 1024;
@@ -48,8 +57,8 @@ impl Health {
                 (temp_c, sensed) = (temperature(Path::new("/sys/class")), now);
             }
             let node = NodeState {
-                started: self.started.wall,
-                uptime_s: self.started.instant.elapsed().as_secs(),
+                started,
+                uptime_s: uptime.as_secs(),
                 rss_mb: (rss_bytes() / 1_048_576.0).round(),
                 cpu_pct: (cpu_pct * 10.0).round() / 10.0,
                 temp_c,
