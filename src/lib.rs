@@ -12,6 +12,7 @@ mod font;
 pub mod frame;
 pub mod hub;
 pub mod inbox;
+pub mod journal;
 pub mod jpeg;
 pub mod shutdown;
 

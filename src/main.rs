@@ -3,15 +3,20 @@
 //! Not here: everything else; see the library's map in `lib.rs`.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use doorward::app::{App, Facts, client};
-use doorward::config::cli::{Cli, Command, HomeAssistant};
+use doorward::app::client::{self, Admin};
+use doorward::app::{App, End, Facts, Program, Signals, doctor, init, restore};
+use doorward::config::cli::{Cli, Command, Flags, HomeAssistant};
 use doorward::config::{Camera, Config, Faults, LogFormat, Sources, load};
+use doorward::journal;
 use doorward::supervisor::Supervisor;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Trying again does not help: a supervisor shall not. The number is EX_CONFIG of sysexits.h.
 const CONFIG_FAULT: u8 = 78;
@@ -19,15 +24,21 @@ const CONFIG_FAULT: u8 = 78;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command();
-    let mut sources = Sources::of_process(cli.flags);
+    let mut sources = Sources::of_process(cli.flags.clone());
     if let Command::App(home) = &command {
         sources.options = Some(home.options.clone());
     }
-    let config = match load(&sources) {
-        Ok(config) => config,
-        Err(faults) => return fail_config(&faults),
-    };
+    match (command, load(&sources)) {
+        // What is configured now need not be good for a first file to be written.
+        (Command::Init { file }, Err(_)) => first_file(&file, &cli.flags),
+        (_, Err(faults)) => fail_config(&faults),
+        (command, Ok(config)) => carry_out(command, config),
+    }
+}
+
+fn carry_out(command: Command, config: Config) -> ExitCode {
     match command {
+        Command::Init { file } => first_file(&file, &config.origin.sources.flags),
         Command::CheckConfig => {
             say("The configuration is good.\n");
             ExitCode::SUCCESS
@@ -43,12 +54,17 @@ fn main() -> ExitCode {
         }
         Command::Events(command) => told(client::events(&config, command).map(|text| say(&text))),
         Command::Notify(command) => told(client::notify(&config, command, say)),
-        Command::Doctor => match doorward::app::doctor::doctor(&config, say) {
+        Command::Config(command) => admin(&config, Admin::Configure(command)),
+        Command::Logs { lines, level } => admin(&config, Admin::Logs { lines, level }),
+        Command::Backup { events } => admin(&config, Admin::Backup { events }),
+        Command::Restart => admin(&config, Admin::Restart),
+        Command::Restore { file, force } => told(restore(&config, &file, force).map(|text| say(&text))),
+        Command::Doctor => match doctor::doctor(&config, say) {
             Ok(0) => ExitCode::SUCCESS,
             Ok(faults) => fail(&format!("{faults} faults were found.")),
             Err(error) => fail(&format!("{error:#}")),
         },
-        Command::Uninstall => told(doorward::app::doctor::uninstall(&config, say)),
+        Command::Uninstall => told(doctor::uninstall(&config, say)),
         Command::Eval(task) => {
             match doorward::vision::eval::run(
                 &task,
@@ -62,13 +78,14 @@ fn main() -> ExitCode {
         }
         Command::Run => run(&config),
         Command::Demo => run(&Config { cameras: vec![Camera::demo()], ..config }),
-        Command::App(home) => run_app(&config, sources, home),
+        Command::App(home) => run_app(&config, home),
     }
 }
 
 /// Asks the Supervisor for what the configuration leaves open, and runs with that.
-fn run_app(config: &Config, mut sources: Sources, home: HomeAssistant) -> ExitCode {
+fn run_app(config: &Config, home: HomeAssistant) -> ExitCode {
     log(config);
+    let mut sources = config.origin.sources.clone();
     let supervisor = Supervisor {
         url: home.supervisor,
         token: std::env::var("SUPERVISOR_TOKEN").unwrap_or_default(),
@@ -82,6 +99,14 @@ fn run_app(config: &Config, mut sources: Sources, home: HomeAssistant) -> ExitCo
     }
 }
 
+fn first_file(file: &Path, flags: &Flags) -> ExitCode {
+    told(init(file, flags).map(|text| say(&text)))
+}
+
+fn admin(config: &Config, command: Admin) -> ExitCode {
+    told(client::admin(config, command).map(|text| say(&text)))
+}
+
 fn told(outcome: anyhow::Result<()>) -> ExitCode {
     outcome.map_or_else(|error| fail(&format!("{error:#}")), |()| ExitCode::SUCCESS)
 }
@@ -92,25 +117,39 @@ fn run(config: &Config) -> ExitCode {
 }
 
 fn start(config: &Config) -> ExitCode {
+    let (signals, program) = match (Signals::listen(), Program::of_process()) {
+        (Ok(signals), Ok(program)) => (signals, program),
+        (Err(error), _) | (_, Err(error)) => {
+            return fail(&format!("the system tells neither signals nor where the program is: {error}"));
+        }
+    };
     let app = match App::start(config) {
         Ok(app) => app,
         Err(error) => return fail(&format!("{error:#}")),
     };
     say(&banner(app.facts()));
-    let failed = app.wait();
-    app.arm_second_signal();
+    let end = app.wait(&signals);
     let clean = app.stop();
-    if failed || !clean { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    match end {
+        // Whoever wants an end meanwhile gets one.
+        End::Again if !signals.is_heard() => {
+            let error = program.begin_again();
+            fail(&format!("{} cannot be started again: {error}", program.path().display()))
+        }
+        End::Asked | End::Again if clean => ExitCode::SUCCESS,
+        End::Asked | End::Again | End::Failed => ExitCode::FAILURE,
+    }
 }
 
 fn log(config: &Config) {
     // The broker's router speaks of every connection; what matters of it we say ourselves.
     let filter = EnvFilter::new(format!("{},rumqttd=off", config.log.filter));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let builder = builder.with_target(false).with_ansi(std::io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
+    let all = tracing_subscriber::registry().with(filter).with(journal::layer());
     match config.log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => all.with(lines).init(),
+        LogFormat::Json => all.with(lines.json()).init(),
     }
 }
 

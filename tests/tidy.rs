@@ -7,7 +7,8 @@
 use std::path::{Path, PathBuf};
 
 /// Everything an edge may import besides itself.
-const SHARED: [&str; 9] = ["atomic", "logic", "config", "font", "frame", "hub", "inbox", "jpeg", "shutdown"];
+const SHARED: [&str; 10] =
+    ["atomic", "logic", "config", "font", "frame", "hub", "inbox", "journal", "jpeg", "shutdown"];
 const EDGES: [&str; 11] = [
     "archive",
     "broker",

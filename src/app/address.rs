@@ -1,4 +1,4 @@
-//! Where we are: the page's address for other machines, a private folder for sockets, and the signals that ask us to stop.
+//! Where we are: the page's address for other machines, and a private folder for sockets.
 //!
 //! Not here: listening.
 
@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::logic::checksum::hex;
 
@@ -66,23 +65,6 @@ fn own_address() -> IpAddr {
     UdpSocket::bind(("0.0.0.0", 0))
         .and_then(|socket| socket.connect(outside).and_then(|()| socket.local_addr()))
         .map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip())
-}
-
-/// Ends when the process is asked to stop (SIGTERM, SIGINT).
-pub(super) async fn stop_signal() {
-    let handlers = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    match handlers {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be heard");
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 /// A private folder for our Unix sockets, removed at the end.

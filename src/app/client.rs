@@ -1,6 +1,6 @@
 //! The command line's way to a running appliance: the same requests as anybody's, over HTTP, with the token of the data folder.
 //!
-//! Not here: what the requests mean; see `crate::logic::faces::training` and `crate::logic::history`.
+//! Not here: what the requests mean; see `crate::logic`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::address;
 use crate::config::Config;
-use crate::config::cli::{EventFilter, Events, Faces, Notify, Seen, Whom};
+use crate::config::cli::{Configure, EventFilter, Events, Faces, Notify, Seen, Whom};
 use crate::logic::faces::training::image_text;
 use crate::store::Secrets;
 
@@ -112,6 +112,77 @@ pub fn notify(config: &Config, command: Notify, mut say: impl FnMut(&str)) -> an
         say(&format!("{}: {word}. {}\n", text("target"), text("detail")));
     }
     if n_failed > 0 { bail!("{n_failed} of the messages did not arrive") } else { Ok(()) }
+}
+
+/// Carries out a command about the appliance itself.
+///
+/// # Errors
+/// With the appliance's words, or why there were none.
+pub fn admin(config: &Config, command: Admin) -> anyhow::Result<String> {
+    let (verb, body) = match command {
+        Admin::Configure(Configure::Get { key }) => ("config/get", fields([("path", json!(key))])),
+        Admin::Configure(Configure::Validate { file }) => {
+            ("config/validate", fields([("toml", json!(text_of(&file)?))]))
+        }
+        Admin::Configure(Configure::Set { file: Some(file), .. }) => {
+            ("config/set", fields([("toml", json!(text_of(&file)?))]))
+        }
+        Admin::Configure(Configure::Set { key, value, .. }) => {
+            // No value stands for the default, so the field has to be there.
+            let mut body = fields([("path", json!(key))]);
+            body.insert("value".into(), json!(value));
+            ("config/set", body)
+        }
+        Admin::Configure(Configure::Reload) => ("config/reload", Map::new()),
+        Admin::Logs { lines, level } => ("logs", fields([("lines", json!(lines)), ("level", json!(level))])),
+        Admin::Backup { events } => ("backup", fields([("events", json!(events))])),
+        Admin::Restart => ("restart", Map::new()),
+    };
+    let answer = Client::new(config)?.request(verb, &body)?;
+    if verb == "logs" {
+        return Ok(log_lines(&answer));
+    }
+    let text = serde_json::to_string_pretty(&answer)? + "\n";
+    if answer["ok"] == false { bail!("there are mistakes:\n{text}") } else { Ok(text) }
+}
+
+/// A command about the appliance itself.
+pub enum Admin {
+    /// About its configuration.
+    Configure(Configure),
+    /// Its log.
+    Logs {
+        /// How many lines.
+        lines: Option<u32>,
+        /// No less important ones.
+        level: Option<String>,
+    },
+    /// A backup.
+    Backup {
+        /// With events.
+        events: bool,
+    },
+    /// A new start.
+    Restart,
+}
+
+/// Lines as they look on a terminal.
+fn log_lines(answer: &Value) -> String {
+    let word = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    let shown = |line: &Value| {
+        let level = word(line, "level").to_uppercase();
+        format!("{} {level:5} {}\n", word(line, "ts"), word(line, "message"))
+    };
+    answer["lines"].as_array().into_iter().flatten().map(shown).collect()
+}
+
+fn text_of(file: &Path) -> anyhow::Result<String> {
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    text.with_context(|| format!("{} cannot be read", file.display()))
 }
 
 /// A query string of those fields that were given.

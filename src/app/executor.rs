@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
+use super::admin::Desk;
 use super::faces::{Lesson, Order, Ways};
 use crate::archive;
 use crate::hub::Hub;
@@ -51,6 +52,7 @@ pub(super) struct Executor {
     pub(super) saves: Option<Sender<Stored>>,
     pub(super) archive: Option<SyncSender<archive::Order>>,
     pub(super) trials: Option<UnboundedSender<Trial>>,
+    pub(super) desk: Option<Desk>,
     pub(super) discovery: Option<UnboundedSender<(Discovery, Reply)>>,
     /// Orders that the archive was too busy to take.
     unkept: u64,
@@ -84,6 +86,7 @@ impl Executor {
             saves: None,
             archive: None,
             trials: None,
+            desk: None,
             discovery: None,
             unkept: 0,
             to_forget: Vec::new(),
@@ -155,6 +158,7 @@ impl Executor {
                 archive::Order::Ask(_, reply) => reply(Err(Problem::Busy)),
                 archive::Order::Recall(_, then) => then(None),
                 archive::Order::Forget(slug) => self.to_forget.push(slug),
+                archive::Order::Copy(_, then) => then(Err("the disk is too slow".into())),
                 archive::Order::Keep(_)
                 | archive::Order::Add { .. }
                 | archive::Order::Clip { .. }
@@ -269,6 +273,11 @@ impl Executor {
             Effect::ForgetPerson(slug) => self.archive(archive::Order::Forget(slug)),
             Effect::RenewStrip(camera) => self.renew_strip(camera),
             Effect::TryNotify(target) => self.try_notify(target, reply.take()),
+            Effect::Admin(request) => {
+                if let (Some(desk), Some(reply)) = (&self.desk, reply.take()) {
+                    desk.ask(request, reply);
+                }
+            }
             Effect::Discovery(wish) => self.discovery(wish, reply.take()),
             Effect::Clip(id, order) => {
                 if let Some(clips) = self.cameras.get(&id).and_then(|orders| orders.clips.as_ref()) {
@@ -325,6 +334,7 @@ fn news(effect: &Effect) -> Option<News> {
         | Effect::ForgetPerson(_)
         | Effect::RenewStrip(_)
         | Effect::TryNotify(_)
+        | Effect::Admin(_)
         | Effect::Discovery(_)
         | Effect::SaveSettings => None,
     }

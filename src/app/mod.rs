@@ -10,6 +10,7 @@
 //! | thread `archive` | the events that are kept | every sender is gone, then saved |
 //! | thread `clip-<n>` | a film, only with clips | its hub is closed |
 //! | thread `http` and one a request | sockets | told to stop; hubs closed |
+//! | threads `admin`, `backup` | requests about the appliance itself | the appliance has ended |
 //! | thread `health` | the figures, the watchdog | told to stop |
 //! | tasks `mqtt`, `http front`, `broker` | connections | told to stop, after the last word |
 //! | tasks `notify`, `public_address` | messages, one question | told to stop |
@@ -19,6 +20,8 @@
 
 mod access;
 mod address;
+mod admin;
+mod again;
 mod cameras;
 pub mod client;
 mod crew;
@@ -26,6 +29,7 @@ pub mod doctor;
 mod executor;
 mod faces;
 mod health;
+mod init;
 mod plan;
 mod record;
 
@@ -53,12 +57,16 @@ use crate::logic::state::State;
 use crate::logic::topics::Topics;
 use crate::mqtt::{self, Outbox};
 use crate::shutdown::Shutdown;
-use crate::store::{IdentityFile, Secrets, StateFile};
+use crate::store::{Claim, IdentityFile, Secrets, StateFile};
+use admin::Admin;
 use crew::Crew;
 use executor::Executor;
 use plan::CameraSetup;
 
 pub use address::probe;
+pub use admin::restore::restore;
+pub use again::{Program, Signals};
+pub use init::init;
 
 /// The program's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -82,7 +90,22 @@ pub struct App {
     front: tokio::task::JoinHandle<()>,
     state: watch::Receiver<Arc<State>>,
     run_dir: address::RunDir,
+    /// Told when somebody asked for a new start.
+    again: Shutdown,
+    /// The data folder is ours until everything has ended.
+    claim: Claim,
     facts: Facts,
+}
+
+/// Why the appliance ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A signal asked for it.
+    Asked,
+    /// A part of it has failed.
+    Failed,
+    /// Somebody asked for a new start.
+    Again,
 }
 
 /// What the person who starts the appliance wants to know.
@@ -136,16 +159,17 @@ impl App {
         Arc::clone(&self.state.borrow())
     }
 
-    /// Blocks until a signal asks to stop or a thread has failed; true if it was a failure.
+    /// Blocks until there is a reason to stop.
     #[must_use]
-    pub fn wait(&self) -> bool {
+    pub fn wait(&self, signals: &Signals) -> End {
         let (watchers, core) = (self.watchers.failure(), self.core.failure());
         self.runtime.block_on(async {
             tokio::select! {
-                () = address::stop_signal() => false,
-                () = watchers.triggered() => true,
-                () = core.triggered() => true,
-                () = self.broker_failure() => true,
+                () = signals.heard() => End::Asked,
+                () = watchers.triggered() => End::Failed,
+                () = core.triggered() => End::Failed,
+                () = self.broker_failure() => End::Failed,
+                () = self.again.triggered() => End::Again,
             }
         })
     }
@@ -159,14 +183,6 @@ impl App {
         tracing::error!(
             "the embedded broker has failed; the appliance ends so that it can be started afresh"
         );
-    }
-
-    /// Makes a second signal end the process at once.
-    pub fn arm_second_signal(&self) {
-        self.runtime.spawn(async {
-            address::stop_signal().await;
-            std::process::exit(130);
-        });
     }
 
     /// Stops everything in order, within 8 s; false if something had to be left behind.
@@ -184,9 +200,11 @@ impl App {
             mqtt,
             front,
             run_dir,
+            again,
+            claim,
             ..
         } = self;
-        health::notify(&[sd_notify::NotifyState::Stopping]);
+        health::tell_end(again.is_triggered());
         cameras.trigger();
         let mut clean = watchers.join(Instant::now() + Duration::from_secs(3));
         links.trigger();
@@ -200,7 +218,7 @@ impl App {
         });
         clean &= core.join(deadline);
         runtime.shutdown_timeout(deadline.saturating_duration_since(Instant::now()));
-        drop(run_dir);
+        drop((run_dir, claim));
         clean
     }
 }
@@ -217,12 +235,14 @@ struct Workshop {
     setups: Vec<CameraSetup>,
     listener: std::net::TcpListener,
     run_dir: address::RunDir,
+    claim: Claim,
     topics: Topics,
 }
 
 impl Workshop {
     fn open(config: &Config) -> anyhow::Result<Self> {
         let opened = Secrets::open(&config.data_dir)?;
+        let claim = Claim::take(&config.data_dir)?;
         let (mut identity, identity_warning) = IdentityFile::open(&config.data_dir)?;
         let (state_file, stored, state_warning) = StateFile::open(&config.data_dir)?;
         let warnings = opened.warnings.into_iter().chain(identity_warning).chain(state_warning);
@@ -240,6 +260,7 @@ impl Workshop {
             setups,
             listener: http::bind(config.http.bind)?,
             run_dir: address::RunDir::new()?,
+            claim,
             topics: topics(config),
         })
     }
@@ -268,7 +289,8 @@ impl Workshop {
             discovery: config.mqtt.discovery,
             picture_interval: config.mqtt.picture_interval,
         };
-        let Self { setups, identity, state_file, listener, run_dir, topics, secrets, archive, .. } = self;
+        let Self { setups, identity, state_file, listener, run_dir, claim, topics, secrets, archive, .. } =
+            self;
         let (public_address, declined) = (self.public_address, self.declined);
 
         let now = Now { instant: Instant::now(), wall: Timestamp::now() };
@@ -304,6 +326,17 @@ impl Workshop {
             orders.clips = record.film(&mut crew, config, &id, number, hub, &cameras);
             executor.add_camera(id, orders);
         }
+        let again = Shutdown::new();
+        let admin = Admin {
+            config: Arc::new(config.clone()),
+            events: record::folder(config),
+            state: state.clone(),
+            outbox: Arc::clone(&outbox),
+            archive: record.archive.clone(),
+            again: again.clone(),
+            stop: links.clone(),
+        };
+        executor.desk = Some(admin::start(&mut core, admin));
         let (wishes, wished) = tokio::sync::mpsc::unbounded_channel();
         (executor.archive, executor.trials) = (Some(record.archive), Some(record.trials));
         executor.discovery = Some(wishes);
@@ -340,7 +373,7 @@ impl Workshop {
             version: VERSION,
         };
         let front = start_http(&mut crew, &runtime, parts, listener, &cameras);
-        let health = health::Health { hubs, inbox, outbox, started: now.instant };
+        let health = health::Health { hubs, inbox, outbox, started: now };
         let stop = cameras.clone();
         crew.spawn("health", move || health.run(&stop));
         let watchers = crew;
@@ -356,6 +389,8 @@ impl Workshop {
             front,
             state,
             run_dir,
+            again,
+            claim,
             facts,
         })
     }

@@ -44,7 +44,7 @@ pub(super) fn cameras(
 }
 
 fn found_camera() -> Camera {
-    let camera = match first_device() {
+    let camera = match devices().into_iter().next() {
         Some(device) => {
             let id = Id::new("camera").expect("the id has only letters");
             Camera::automatic(id, &format!("v4l2:{device}"))
@@ -55,15 +55,22 @@ fn found_camera() -> Camera {
     camera
 }
 
+/// Id and source of every camera that could be used; the ids are free to be changed.
+pub(super) fn found_cameras() -> Vec<(String, String)> {
+    let name = |number: usize| if number == 0 { "camera".into() } else { format!("camera_{}", number + 1) };
+    let found = devices().into_iter().enumerate();
+    found.map(|(number, device)| (name(number), format!("v4l2:{device}"))).collect()
+}
+
 #[cfg(feature = "v4l")]
-fn first_device() -> Option<String> {
-    let found = camera::v4l2::list().into_iter().next()?;
-    Some(found.by_id.unwrap_or(found.path).display().to_string())
+fn devices() -> Vec<String> {
+    let found = camera::v4l2::list().into_iter();
+    found.map(|found| found.by_id.unwrap_or(found.path).display().to_string()).collect()
 }
 
 #[cfg(not(feature = "v4l"))]
-fn first_device() -> Option<String> {
-    None
+fn devices() -> Vec<String> {
+    Vec::new()
 }
 
 fn setup(camera: &Camera, stored: &Stored, identity: &mut IdentityFile) -> anyhow::Result<CameraSetup> {

@@ -40,6 +40,7 @@ use self::room::Strays;
 pub use self::run::{Order, run};
 use self::write::{Full, Work};
 use crate::logic::history::{ArchiveNews, Delivery};
+use crate::logic::input::Now;
 use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::steady::Steady;
 
@@ -173,6 +174,16 @@ impl Archive {
         self.lost_deliveries
     }
 
+    /// Copies the database as it is now, with what waits, into a file that is new and empty.
+    ///
+    /// # Errors
+    /// When the disk fails, in words.
+    pub fn copy(&mut self, now: Now, to: &Path) -> Result<(), String> {
+        self.flush(now);
+        let copied = self.db.execute("VACUUM INTO ?1", [to.display().to_string()]);
+        copied.map(drop).map_err(|error| Fault::from(error).words().to_owned())
+    }
+
     /// Sets a damaged database aside while running and begins a new one; says under which name.
     fn begin_again(&mut self, words: &str) -> Result<String, Fault> {
         tracing::error!("{words}; it is set aside and a new one begun");
@@ -280,6 +291,21 @@ impl Archive {
         let holds = ArchiveNews::Holds { events: self.index.len(), bytes: self.bytes() };
         self.news.push(holds);
     }
+}
+
+/// Bytes of the database in the folder of an archive, with its log.
+#[must_use]
+pub fn database_bytes(folder: &Path) -> u64 {
+    let size = |name: String| folder.join(name).metadata().map_or(0, |file| file.len());
+    size(database::NAME.to_owned()) + size(format!("{}-wal", database::NAME))
+}
+
+/// Bytes that this process may still write to the disk of a folder.
+///
+/// # Errors
+/// When the system does not say, in words.
+pub fn free_bytes(folder: &Path) -> Result<u64, String> {
+    files::free(folder).map_err(|fault| fault.words().to_owned())
 }
 
 /// The database of a folder, whether it is new, and the name of a damaged one that was set aside.

@@ -49,6 +49,8 @@ pub enum Order {
     Ask(Request, Reply),
     /// Hand out an event with its best picture.
     Recall(String, Box<dyn FnOnce(Option<Kept>) + Send>),
+    /// Copy the database into this file, which is new and empty, and say why if that fails.
+    Copy(PathBuf, Box<dyn FnOnce(Result<(), String>) + Send>),
 }
 
 /// Carries orders out until nobody can send any, then writes what waits. Days are those of the system's time zone.
@@ -94,6 +96,7 @@ fn carry_out(archive: &mut Archive, zone: &TimeZone, order: Order) {
         Order::Delivered { number, outcome } => archive.delivered(now, number, &outcome),
         Order::Ask(request, reply) => reply(archive.ask(now, zone, &request)),
         Order::Recall(id, reply) => reply(archive.recall(now, &id)),
+        Order::Copy(to, then) => then(archive.copy(now, &to)),
     }
 }
 

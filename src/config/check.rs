@@ -4,9 +4,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::faults::Faults;
+use super::listing::{self, Origin};
 use super::outward;
 use super::sources::Sources;
 use super::values::Values;
@@ -27,7 +29,7 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
     let http = http(values, faults);
     listeners_differ(values, broker.as_ref(), &http, faults);
     Config {
-        file: sources.file.clone(),
+        origin: Arc::new(Origin { sources: sources.clone(), listed: listing::list(values) }),
         node: node(values, sources),
         log: log(values),
         mqtt: mqtt(values, server, faults),

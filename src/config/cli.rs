@@ -37,6 +37,12 @@ pub enum Command {
     App(HomeAssistant),
     /// Run with the built-in demo scene, whatever cameras there are.
     Demo,
+    /// Write a first configuration file: every key with what it does, the cameras of this machine, and what --set says.
+    Init {
+        /// The file, which must not exist yet.
+        #[arg(value_name = "FILE", default_value = "doorward.toml")]
+        file: PathBuf,
+    },
     /// Check the configuration, list every mistake, and exit with 0 only if there is none.
     CheckConfig,
     /// Ask the running appliance whether it is well; exit with 0 only if it is (for container health checks).
@@ -62,6 +68,35 @@ pub enum Command {
         #[arg(long, value_name = "TIME")]
         to: Option<String>,
     },
+    /// Show, check or change the configuration of the running appliance. Answers are JSON.
+    #[command(subcommand)]
+    Config(Configure),
+    /// Show the newest lines of the running appliance's log.
+    Logs {
+        /// How many at most, 1 to 500.
+        #[arg(short = 'n', long, value_name = "N")]
+        lines: Option<u32>,
+        /// No lines that are less important: error, warn, info, debug or trace.
+        #[arg(long, value_name = "LEVEL")]
+        level: Option<String>,
+    },
+    /// Have the running appliance put its configuration, identity, settings, secrets and photos into one file.
+    Backup {
+        /// Events and their pictures too; no clips.
+        #[arg(long)]
+        events: bool,
+    },
+    /// Put a backup into the data folder, while no appliance runs there.
+    Restore {
+        /// The backup.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Replace what is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Have the running appliance begin again, with everything read anew.
+    Restart,
     /// Look at what the broker holds of this appliance, say what Home Assistant would refuse or miss, and what to do; exit with 0 only
     /// if there is no fault.
     Doctor,
@@ -137,6 +172,40 @@ pub struct EventFilter {
     /// How many of the newest to skip.
     #[arg(long, value_name = "N")]
     pub offset: Option<u32>,
+}
+
+/// What can be asked about the configuration; the words are those of the MQTT requests.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Configure {
+    /// Show what the appliance runs with, and where it was written.
+    Get {
+        /// A key such as mqtt.host, or a section such as cameras.porch; without it all keys.
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+    },
+    /// Say what would be wrong with a piece of TOML laid over the configuration; exit with 0 only if nothing is.
+    Validate {
+        /// The piece; - for standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Write a value into the configuration file. A reload makes it effective.
+    Set {
+        /// The key.
+        #[arg(value_name = "KEY", required_unless_present = "file")]
+        key: Option<String>,
+        /// Its value.
+        #[arg(value_name = "VALUE", required_unless_present_any = ["file", "default"])]
+        value: Option<String>,
+        /// Take the key, or a whole section, out of the file instead.
+        #[arg(long, requires = "key", conflicts_with = "value")]
+        default: bool,
+        /// Write all of this piece of TOML instead; - for standard input.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "value", "default"])]
+        file: Option<PathBuf>,
+    },
+    /// Have the appliance read its configuration anew and begin again with it, if there is no mistake in it.
+    Reload,
 }
 
 /// What can be asked about messages.

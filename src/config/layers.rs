@@ -23,14 +23,19 @@ use super::value::{self, Written};
 use super::values::Values;
 
 /// The checked values of all layers, merged; none when the file cannot be understood at all.
-pub(super) fn merge(sources: &Sources, faults: &mut Faults) -> Option<Values> {
-    let file = match &sources.file {
-        Some(path) => of_file(path, faults)?,
-        None => Layer::default(),
+pub(super) fn merge(sources: &Sources, trial: Trial<'_>, faults: &mut Faults) -> Option<Values> {
+    let file = match (&sources.file, trial.text) {
+        (path, Some(text)) => {
+            let place = path.as_ref().map_or_else(String::new, |path| path.display().to_string());
+            of_text(text, &place, faults)?
+        }
+        (Some(path), None) => of_file(path, faults)?,
+        (None, None) => Layer::default(),
     };
     let options = sources.options.as_deref().map(|path| options::read(path, faults)).unwrap_or_default();
     let merged = config::Config::builder()
         .add_source(file)
+        .add_source(trial.layer.unwrap_or_default())
         .add_source(of_settings(options, faults))
         .add_source(of_environment(sources, faults))
         .add_source(of_flags(&sources.flags, faults))
@@ -41,10 +46,19 @@ pub(super) fn merge(sources: &Sources, faults: &mut Faults) -> Option<Values> {
     Some(Values::new(merged.cache))
 }
 
+/// What is tried before it is written.
+#[derive(Default)]
+pub(super) struct Trial<'a> {
+    /// Instead of what the file holds.
+    pub(super) text: Option<&'a str>,
+    /// On top of the file.
+    pub(super) layer: Option<Layer>,
+}
+
 /// Values by path. Every path is known to [`keys`], so it has only `a-z`, `0-9`, `_` and dots: the `config` crate would
 /// read anything else as an expression, and an index such as `a[9999999999]` as a wish for that much memory.
 #[derive(Clone, Debug, Default)]
-struct Layer(BTreeMap<String, Value>);
+pub(super) struct Layer(pub(super) BTreeMap<String, Value>);
 
 impl Source for Layer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
@@ -57,14 +71,19 @@ impl Source for Layer {
 }
 
 impl Layer {
-    /// Takes a value of the environment or the command line, where no section has named the camera or target before.
-    fn take_text(&mut self, path: &str, text: &str, place: &str, faults: &mut Faults) {
+    /// Takes a value of the environment or the command line.
+    pub(super) fn take_text(&mut self, path: &str, text: &str, place: &str, faults: &mut Faults) {
+        self.take_named(path, &Written::Text(text), place, faults);
+    }
+
+    /// Takes a value where no section has named the camera or target before.
+    pub(super) fn take_named(&mut self, path: &str, written: &Written<'_>, place: &str, faults: &mut Faults) {
         if let Some((family, name)) = keys::family(path)
             && let Err(why) = check_name(family, name)
         {
             faults.add(path, why, place);
         }
-        self.take(path, &Written::Text(text), place, faults);
+        self.take(path, written, place, faults);
     }
 
     /// Takes one written value, or notes what is wrong with it.
@@ -125,7 +144,7 @@ fn of_file(path: &Path, faults: &mut Faults) -> Option<Layer> {
 }
 
 /// The layer of a file's text; none when it is not TOML.
-fn of_text(text: &str, place: &str, faults: &mut Faults) -> Option<Layer> {
+pub(super) fn of_text(text: &str, place: &str, faults: &mut Faults) -> Option<Layer> {
     match DeTable::parse(text) {
         Ok(table) => {
             let mut walk = FileWalk { text, place, layer: Layer::default(), faults };
@@ -271,7 +290,7 @@ fn utf8<'a>(text: &'a OsStr, path: &str, place: &str, faults: &mut Faults) -> Op
     text
 }
 
-fn of_flags(flags: &Flags, faults: &mut Faults) -> Layer {
+pub(super) fn of_flags(flags: &Flags, faults: &mut Faults) -> Layer {
     let mut layer = Layer::default();
     let named = [
         ("data_dir", "flag --data-dir", flags.data_dir.as_ref().map(|path| path.as_os_str())),

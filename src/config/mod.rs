@@ -8,9 +8,11 @@ mod check;
 pub mod cli;
 #[cfg(test)]
 mod document;
+pub mod edit;
 mod faults;
 mod keys;
 mod layers;
+mod listing;
 mod options;
 mod outward;
 mod secret;
@@ -25,9 +27,11 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use faults::{Fault, Faults};
+pub use listing::{Listed, Origin};
 pub use outward::{Ask, Form, Hook, Mail, Notify, PublicAddress, Question, Security, Trust, Way};
 pub use secret::Secret;
 pub use sources::{Found, FoundBroker, Sources};
@@ -45,8 +49,12 @@ use crate::logic::wording::Wording;
 /// Every mistake of every layer, in the order of the layers and of the lines. When the file is not TOML at all, its
 /// syntax error stands alone: what the rest of the file meant would be a guess.
 pub fn load(sources: &Sources) -> Result<Config, Faults> {
+    load_trial(sources, layers::Trial::default())
+}
+
+fn load_trial(sources: &Sources, trial: layers::Trial<'_>) -> Result<Config, Faults> {
     let mut faults = Faults::default();
-    let Some(values) = layers::merge(sources, &mut faults) else { return Err(faults) };
+    let Some(values) = layers::merge(sources, trial, &mut faults) else { return Err(faults) };
     let config = check::config(&values, sources, &mut faults);
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
@@ -54,8 +62,8 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
 /// The checked configuration. It never changes while the appliance runs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The file that was read, if any.
-    pub file: Option<PathBuf>,
+    /// The layers that it was read from, and every key of it.
+    pub origin: Arc<Origin>,
     /// State, secrets and faces live here; relative to the working directory.
     pub data_dir: PathBuf,
     /// Who this appliance is.

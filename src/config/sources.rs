@@ -19,6 +19,8 @@ const SEARCHED: [&str; 2] = ["doorward.toml", "/etc/doorward/doorward.toml"];
 pub struct Sources {
     /// The file to read; it must exist.
     pub file: Option<PathBuf>,
+    /// Where a file is looked for when none is named, best first; empty if one is.
+    pub searched: Vec<PathBuf>,
     /// The options of the Home Assistant app, a JSON file; they win over the file.
     pub options: Option<PathBuf>,
     /// What Home Assistant's Supervisor knows.
@@ -64,17 +66,28 @@ impl Sources {
             let path = std::env::var_os("DOORWARD_CONFIG").filter(|path| !path.is_empty())?;
             Some(PathBuf::from(path))
         });
-        let file = named.or_else(|| SEARCHED.iter().map(PathBuf::from).find(|path| exists(path)));
+        let searched: Vec<PathBuf> =
+            if named.is_some() { Vec::new() } else { SEARCHED.iter().map(PathBuf::from).collect() };
         let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let (options, found) = (None, Found::default());
+        let host_name = host_name.trim().to_owned();
         Self {
-            file,
-            options,
-            found,
+            file: named,
+            searched,
             env: std::env::vars_os().collect(),
             flags,
-            host_name: host_name.trim().to_owned(),
+            host_name,
+            ..Self::default()
         }
+        .looked_again()
+    }
+
+    /// The same layers with the file that a start would find now.
+    #[must_use]
+    pub fn looked_again(mut self) -> Self {
+        if !self.searched.is_empty() {
+            self.file = self.searched.iter().find(|path| exists(path)).cloned();
+        }
+        self
     }
 }
 

@@ -41,12 +41,14 @@ pub(super) fn status(problem: &Problem) -> StatusCode {
         | Problem::BadName { .. }
         | Problem::BadField { .. }
         | Problem::BadRequest { .. } => StatusCode::BAD_REQUEST,
-        Problem::ReadOnly { .. } | Problem::NotAllowed { .. } | Problem::CrossSite => StatusCode::FORBIDDEN,
+        Problem::NotAllowed { .. } | Problem::ReadOnly { .. } | Problem::CrossSite => StatusCode::FORBIDDEN,
         Problem::NotFound { .. } => StatusCode::NOT_FOUND,
         Problem::Unauthorized => StatusCode::UNAUTHORIZED,
         Problem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Problem::Photo(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Problem::Disk { .. } => StatusCode::INSUFFICIENT_STORAGE,
+        Problem::Photo(_) | Problem::Config(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Problem::Disk { .. } | Problem::ConfigFile { .. } | Problem::Backup { .. } => {
+            StatusCode::INSUFFICIENT_STORAGE
+        }
         Problem::TooManyAttempts { .. } | Problem::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
         Problem::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
     }
@@ -64,7 +66,11 @@ pub(super) fn retry_after(problem: &Problem) -> Option<u64> {
 
 /// The body of a problem, the same on REST and MQTT.
 pub(super) fn problem_body(problem: &Problem) -> Value {
-    json!({ "error": problem.title(), "code": problem.code(), "detail": problem.advice() })
+    let mut body = json!({ "error": problem.title(), "code": problem.code(), "detail": problem.advice() });
+    if let Some(faults) = problem.faults() {
+        body["faults"] = faults;
+    }
+    body
 }
 
 /// An answer with a body.

@@ -181,6 +181,7 @@ impl Appliance {
             Input::Archive(news) => self.archive_news(now, news),
             Input::NotifyFailed(reason) => vec![self.notify_failed(now, reason)],
             Input::TryNotify(target) => vec![Effect::TryNotify(target)],
+            Input::Admin(request) => vec![Effect::Admin(request)],
             Input::PublicAddress(address) => self.public_address(now, address),
             Input::Attack(address) => vec![self.attack(now, address)],
             Input::Ping => return Ok((Answer::Data(json!({ "pong": true })), Vec::new())),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::admin;
 use super::events::Event;
 use super::faces::training::{Job, Training};
 use super::history::{self, Addition};
@@ -57,6 +58,8 @@ pub enum Effect {
     Discovery(Discovery),
     /// Tell the named target, or all, a trial message, and answer whoever asked.
     TryNotify(Option<String>),
+    /// Do something about the appliance itself, and answer whoever asked.
+    Admin(admin::Request),
     /// Keep the settings of the state on disk.
     SaveSettings,
     /// Replace every picture of this camera that the outside may still show.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::admin;
 use super::command::Command;
 use super::events::Event;
 use super::faces::SelfTest;
@@ -124,6 +125,8 @@ pub enum Input {
     NotifyFailed(String),
     /// Somebody wants to try the named target, or all.
     TryNotify(Option<String>),
+    /// Somebody asks for something about the appliance itself.
+    Admin(admin::Request),
     /// Under which IP address the house is seen from outside.
     PublicAddress(String),
     /// Somebody at this IP address tries to get in.

@@ -2,6 +2,7 @@
 //!
 //! Time and everything random come in as arguments; what shall happen goes out as values.
 
+pub mod admin;
 pub mod appliance;
 pub mod backoff;
 pub mod checksum;

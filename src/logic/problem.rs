@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
+use super::admin::Mistake;
 use super::faces::Refusal;
 
 /// What went wrong, in the words of the person who has to mend it.
@@ -139,6 +142,18 @@ pub enum Problem {
         /// The system's words.
         detail: String,
     },
+    /// The configuration has mistakes, so nothing was changed.
+    Config(Vec<Mistake>),
+    /// The configuration file cannot be written.
+    ConfigFile {
+        /// Which, why, and what to do instead, in a sentence.
+        detail: String,
+    },
+    /// There can be no backup.
+    Backup {
+        /// Why, in a sentence.
+        detail: String,
+    },
     /// Too much to do at the moment.
     Busy,
 }
@@ -175,6 +190,9 @@ impl Problem {
             Self::Photo(refusal) => refusal.code(),
             Self::BadName { .. } => "bad_name",
             Self::Disk { .. } => "disk",
+            Self::Config(_) => "bad_config",
+            Self::ConfigFile { .. } => "config_file",
+            Self::Backup { .. } => "backup",
             Self::Busy => "busy",
         }
     }
@@ -184,6 +202,15 @@ impl Problem {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::BadField { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+
+    /// The mistakes of a configuration, as a list for programs.
+    #[must_use]
+    pub fn faults(&self) -> Option<Value> {
+        match self {
+            Self::Config(mistakes) => Some(mistakes.iter().map(Mistake::to_json).collect()),
             _ => None,
         }
     }
@@ -219,6 +246,9 @@ impl Problem {
             Self::Photo(_) => "Photo refused",
             Self::BadName { .. } => "Name refused",
             Self::Disk { .. } => "Disk fault",
+            Self::Config(_) => "Configuration refused",
+            Self::ConfigFile { .. } => "Configuration not written",
+            Self::Backup { .. } => "No backup",
             Self::Busy => "Busy",
         }
     }
@@ -271,6 +301,11 @@ impl Problem {
             Self::Disk { detail } => {
                 format!("The change could not be written ({detail}); nothing was changed. Check the space on the disk and the permissions of the data folder.")
             }
+            Self::Config(mistakes) => {
+                let all: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
+                format!("The configuration is not good, and nothing was changed. {}.", all.join("; "))
+            }
+            Self::ConfigFile { detail } | Self::Backup { detail } => format!("{detail}."),
             Self::Busy => "There is too much to do at the moment. Try again in a second.".into(),
         }
     }

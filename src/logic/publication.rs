@@ -2,12 +2,12 @@
 //!
 //! Not here: sending only what changed, and events; see [`crate::mqtt`].
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::entities::{CAMERA, NODE, on_off};
 use super::events::{SCHEMA_VERSION, timestamp};
 use super::faces::decision::round;
-use super::state::{CameraState, NodeState, State};
+use super::state::{CameraState, State};
 use super::topics::Topics;
 
 /// One message that holds until the next on its topic.
@@ -157,14 +157,29 @@ pub fn farewell(state: &State, topics: &Topics) -> Vec<Message> {
 
 /// The payload of the node's `health` topic.
 #[must_use]
-pub fn health(node: &NodeState, at: jiff::Timestamp, reconnects: u64, dropped: u64) -> Value {
+pub fn health(state: &State, at: jiff::Timestamp, reconnects: u64, dropped: u64) -> Value {
+    let node = &state.node;
+    let camera = |camera: &CameraState| {
+        json!({
+            "state": camera.status.word(),
+            "fps": (camera.measured_fps * 10.0).round() / 10.0,
+            "viewers": camera.viewers,
+            "latency_ms": camera.latency_ms,
+        })
+    };
+    let cams: Map<String, Value> =
+        state.cameras.iter().map(|(id, state)| (id.clone(), camera(state))).collect();
     json!({
         "v": SCHEMA_VERSION,
         "ts": timestamp(at),
+        "started": timestamp(node.started),
         "uptime_s": node.uptime_s,
         "rss_mb": node.rss_mb,
         "cpu_pct": node.cpu_pct,
+        "temp_c": node.temp_c,
         "disk_written_kb": node.disk_written_kb,
+        "disk_written_kb_h": node.disk_written_kb_h,
         "mqtt": { "reconnects": reconnects, "dropped": dropped },
+        "cams": cams,
     })
 }

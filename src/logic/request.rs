@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::admin;
 use super::command::{Answer, Command};
 use super::entities::on_off;
 use super::faces::training::Training;
@@ -109,6 +110,7 @@ pub fn read(verb: &str, body: &Map<String, Value>, state: &State) -> Result<Inpu
             let reason = reason.chars().take(LONGEST_REASON).collect();
             Ok(Input::Inhibit { camera: camera()?, time: Duration::from_secs(seconds), reason })
         }
+        verb if admin::VERBS.contains(&verb) => Ok(Input::Admin(admin::Request::parse(verb, body)?)),
         other => Err(Problem::NotFound { what: format!("request {}", quoted(other)) }),
     }
 }

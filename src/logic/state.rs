@@ -89,10 +89,16 @@ pub struct NodeState {
     pub uptime_s: u64,
     /// Resident memory in megabytes (2^20 bytes).
     pub rss_mb: f64,
-    /// Processor time used, in per cent of one core, over the last interval.
+    /// Processor time used, in per cent of one core: the mean of the last minute.
     pub cpu_pct: f64,
+    /// When the appliance started.
+    pub started: Timestamp,
+    /// Temperature of the processor in degrees Celsius, where the machine tells.
+    pub temp_c: Option<f64>,
     /// Kilobytes (1024 bytes) that this process has had written to disks since the start: memory cards wear out.
     pub disk_written_kb: u64,
+    /// Of those, in the last hour.
+    pub disk_written_kb_h: u64,
     /// Whether the broker has us connected.
     pub mqtt_connected: bool,
 }

@@ -151,6 +151,10 @@ impl<'a> Session<'a> {
     }
 
     async fn farewell(&mut self) {
+        // Whoever asked for the end shall hear that it comes.
+        while let Ok(answer) = self.answered.try_recv() {
+            self.answer(answer).await;
+        }
         if !self.memory.is_silent {
             self.say_farewell().await;
         }
@@ -213,9 +217,9 @@ impl<'a> Session<'a> {
     }
 
     async fn publish_health(&mut self) {
-        let node = self.parts.state.borrow().node.clone();
+        let state = Arc::clone(&self.parts.state.borrow());
         let (reconnects, dropped) = (self.parts.outbox.reconnects(), self.parts.outbox.dropped());
-        let health = publication::health(&node, Timestamp::now(), reconnects, dropped);
+        let health = publication::health(&state, Timestamp::now(), reconnects, dropped);
         self.retain(self.parts.topics.health(), &health.to_string()).await;
     }
 
@@ -461,6 +465,9 @@ pub(super) fn error_fields(problem: &Problem) -> Value {
     let mut fields = json!({ "code": problem.code(), "message": problem.advice() });
     if let Some(field) = problem.field() {
         fields["field"] = json!(field);
+    }
+    if let Some(faults) = problem.faults() {
+        fields["faults"] = faults;
     }
     fields
 }

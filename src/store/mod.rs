@@ -2,6 +2,7 @@
 //!
 //! Not here: what the user wrote, see [`crate::config`]; what the values mean, see `crate::logic`.
 
+mod claim;
 mod damaged;
 pub mod identity;
 pub mod secrets;
@@ -11,6 +12,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+pub use claim::{Claim, InUse};
 pub use identity::IdentityFile;
 pub use secrets::{Opened, Secrets};
 pub use state_file::{StateFile, Stored};

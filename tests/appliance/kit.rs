@@ -15,6 +15,9 @@ use doorward::config::{Config, Sources, load};
 use doorward::logic::state::State;
 use serde_json::Value;
 use tempfile::TempDir;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::observer::{Door, PATIENCE, run_with_input, tool};
 
@@ -71,8 +74,9 @@ fn logged() -> &'static Logged {
     static START: Once = Once::new();
     let all = LOGGED.get_or_init(Logged::default);
     START.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::INFO);
-        subscriber.with_writer(|| all.clone()).init();
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| all.clone());
+        let both = tracing_subscriber::registry().with(LevelFilter::INFO).with(lines);
+        both.with(doorward::journal::layer()).init();
     });
     all
 }
@@ -106,7 +110,7 @@ pub(crate) fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// A configuration made of flags alone: a folder, free ports, and `sets`, which win.
+/// A configuration made of flags: a folder, free ports, and `sets`, which win over a `doorward.toml` in the folder.
 pub(crate) fn configuration(data_dir: &Path, sets: &[String]) -> Config {
     let flags = Flags {
         data_dir: Some(data_dir.to_owned()),
@@ -114,7 +118,8 @@ pub(crate) fn configuration(data_dir: &Path, sets: &[String]) -> Config {
         set: OWN.map(str::to_owned).into_iter().chain(sets.iter().cloned()).collect(),
         ..Flags::default()
     };
-    load(&Sources { flags, host_name: "test".into(), ..Sources::default() })
+    let searched = vec![data_dir.join("doorward.toml")];
+    load(&Sources { flags, searched, host_name: "test".into(), ..Sources::default() }.looked_again())
         .unwrap_or_else(|faults| panic!("{faults}"))
 }
 
@@ -133,6 +138,12 @@ impl Home {
         let sets: Vec<String> =
             ["broker.bind=127.0.0.1:0"].iter().chain(sets).map(|set| (*set).to_owned()).collect();
         Self::start(Arc::new(tempfile::tempdir().expect("a temporary folder")), sets)
+    }
+
+    /// An appliance with the embedded broker on a folder that is there already.
+    pub(crate) fn embedded_in(data: TempDir, sets: &[&str]) -> Self {
+        let sets = ["broker.bind=127.0.0.1:0"].iter().chain(sets).map(|set| (*set).to_owned()).collect();
+        Self::start(Arc::new(data), sets)
     }
 
     /// An appliance that talks to a Mosquitto.

@@ -5,6 +5,8 @@
 
 #![allow(clippy::print_stdout, reason = "figures of a run, shown with --nocapture")]
 
+mod admin;
+mod again;
 mod app;
 mod camera;
 mod commands;

@@ -12,11 +12,11 @@ use crate::kit::{Mosquitto, free_port, t, until};
 use crate::observer::{Door, Observer, PATIENCE, tool};
 
 /// The program, so started that it reads nothing of this machine and runs no vision.
-fn doorward(data: &Path) -> Command {
+pub(crate) fn doorward(data: &Path) -> Command {
     through(Command::new(env!("CARGO_BIN_EXE_doorward")), data)
 }
 
-fn through(mut command: Command, data: &Path) -> Command {
+pub(crate) fn through(mut command: Command, data: &Path) -> Command {
     command.current_dir(data).env_clear().env("PATH", "/usr/bin:/bin");
     command.arg("--data-dir").arg(data.join("data"));
     command.args([
@@ -31,25 +31,25 @@ fn through(mut command: Command, data: &Path) -> Command {
     command
 }
 
-fn sets(command: &mut Command, sets: &[String]) {
+pub(crate) fn sets(command: &mut Command, sets: &[String]) {
     for set in sets {
         command.args(["--set", set]);
     }
 }
 
 /// A running program that is killed at the end.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         Self(command.spawn().expect("the program runs"))
     }
 
-    fn signal(&self, signal: libc::c_int) {
+    pub(crate) fn signal(&self, signal: libc::c_int) {
         send(self.0.id(), signal);
     }
 
-    fn wait(&mut self, limit: Duration) -> ExitStatus {
+    pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.0.try_wait().expect("its state can be asked") {
@@ -60,7 +60,7 @@ impl Running {
         }
     }
 
-    fn stderr(&mut self) -> String {
+    pub(crate) fn stderr(&mut self) -> String {
         let mut text = String::new();
         let _ = self.0.stderr.take().expect("it was asked for").read_to_string(&mut text);
         text
@@ -81,7 +81,7 @@ fn send(process: u32, signal: libc::c_int) {
     assert!(kill.status().expect("kill runs").success());
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
@@ -125,7 +125,7 @@ fn a_taken_port_is_one_sentence_and_an_exit_code() {
 }
 
 /// The program with a Mosquitto, told to be up through the service manager's socket.
-fn started(place: &Path, broker: &Mosquitto, more: impl FnOnce(&mut Command)) -> Running {
+pub(crate) fn started(place: &Path, broker: &Mosquitto, more: impl FnOnce(&mut Command)) -> Running {
     let mut command = doorward(place);
     more(&mut command);
     let Door { port, user, password } = &broker.door;

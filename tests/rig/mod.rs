@@ -126,6 +126,7 @@ impl Rig {
             rss_mb: 42.5,
             cpu_pct: 3.1,
             disk_written_kb: 0,
+            ..NodeState::default()
         };
         inbox.tell(Input::Health(node, vec![(CAMERA.into(), 1)]));
         inbox.tell(Input::Camera { camera: CAMERA.into(), news: CameraNews::Rate(fps) });

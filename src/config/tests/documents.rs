@@ -50,7 +50,7 @@ fn the_annotated_file_means_the_defaults_and_names_every_key() {
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/doorward.toml")).unwrap();
     assert!(text.lines().all(|line| line.chars().count() <= 120));
-    let shown = |config: &Config| format!("{:?}", Config { file: None, ..config.clone() });
+    let shown = |config: &Config| format!("{config:?}");
     assert_eq!(shown(&Case::new().file(&text).good()), shown(&Case::new().good()));
 
     // With the example camera switched on: a camera at its defaults.

@@ -4,6 +4,7 @@
 //! [`outward`].
 
 mod documents;
+mod edit;
 mod mistakes;
 mod options;
 mod outward;
@@ -78,7 +79,7 @@ fn nothing_at_all_is_a_good_configuration() {
     assert_eq!(config.http.bind.to_string(), "0.0.0.0:8420");
     assert_eq!(config.faces.folder, Path::new("data/faces"));
     assert_eq!((config.faces.detector, config.faces.interval), (Detector::Yunet, Duration::from_millis(250)));
-    assert!(config.cameras.is_empty() && config.file.is_none() && config.clips.is_none());
+    assert!(config.cameras.is_empty() && config.origin.sources.file.is_none() && config.clips.is_none());
 }
 
 #[test]
