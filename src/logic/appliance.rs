@@ -421,7 +421,7 @@ fn apply(settings: &mut Settings, command: Command) {
         Command::MotionMinArea(value) => settings.motion_min_area = value,
         Command::FaceThreshold(value) => settings.face_threshold = value,
         Command::Fps(value) => settings.fps = value,
-        Command::Snapshot | Command::BackgroundReset => {}
+        Command::Snapshot | Command::BackgroundReset | Command::Restart => {}
     }
 }
 

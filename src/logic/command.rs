@@ -30,6 +30,8 @@ pub enum Command {
     Snapshot,
     /// Takes the present picture as the still background of motion detection.
     BackgroundReset,
+    /// Begins again; a command to the appliance itself.
+    Restart,
 }
 
 /// What a command led to.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::command::Command;
 use super::entities::{CAMERA, Category, Entity, Kind, Measure, NODE, STRIP};
 use super::faces::self_test::Standing;
 use super::state::{CameraState, Person, State};
@@ -81,7 +82,10 @@ impl Installation {
             .collect();
         let asked_only = ["event/address_changed", "public_address"];
         for entity in NODE.iter().filter(|entity| state.asks_address || !asked_only.contains(&entity.key)) {
-            let node = component(entity, &object, &topics.node_entity(entity.key));
+            let mut node = component(entity, &object, &topics.node_entity(entity.key));
+            if matches!(entity.kind, Kind::Button { .. }) {
+                node.insert("command_topic".into(), json!(topics.node_press(entity.key)));
+            }
             components.insert(entity.component(), Value::Object(node));
         }
         components.extend(self_test_components(&object, topics));
@@ -163,60 +167,92 @@ fn suggest_ids(components: &mut Map<String, Value>, prefix: &str) {
 struct NodeSensor {
     field: &'static str,
     name: &'static str,
+    /// Unit and device class of Home Assistant; either may be empty.
     unit: &'static str,
-    class: Option<&'static str>,
-    icon: Option<&'static str>,
-    /// Home Assistant's `state_class`: `measurement`, or `total_increasing` for what begins anew with each start.
+    class: &'static str,
+    icon: &'static str,
+    /// Home Assistant's `state_class`: `measurement`, or `total_increasing` for what begins anew with each start; empty for a time.
     state_class: &'static str,
+    is_enabled: bool,
 }
 
 const NODE_SENSORS: &[NodeSensor] = &[
     NodeSensor {
-        field: "uptime_s",
-        name: "Uptime",
-        unit: "s",
-        class: Some("duration"),
-        icon: None,
-        state_class: "measurement",
+        field: "started",
+        name: "Started",
+        unit: "",
+        class: "timestamp",
+        icon: "",
+        state_class: "",
+        is_enabled: true,
     },
     NodeSensor {
         field: "rss_mb",
         name: "Memory",
         unit: "MiB",
-        class: Some("data_size"),
-        icon: None,
+        class: "data_size",
+        icon: "",
         state_class: "measurement",
-    },
-    NodeSensor {
-        field: "disk_written_kb",
-        name: "Written to disk",
-        unit: "KiB",
-        class: Some("data_size"),
-        icon: None,
-        state_class: "total_increasing",
+        is_enabled: true,
     },
     NodeSensor {
         field: "cpu_pct",
         name: "Processor",
         unit: "%",
-        class: None,
-        icon: Some("mdi:cpu-64-bit"),
+        class: "",
+        icon: "mdi:cpu-64-bit",
         state_class: "measurement",
+        is_enabled: true,
+    },
+    NodeSensor {
+        field: "temp_c",
+        name: "Temperature",
+        unit: "°C",
+        class: "temperature",
+        icon: "",
+        state_class: "measurement",
+        is_enabled: true,
+    },
+    NodeSensor {
+        field: "disk_written_kb_h",
+        name: "Written to disk per hour",
+        unit: "KiB/h",
+        class: "",
+        icon: "mdi:harddisk",
+        state_class: "measurement",
+        is_enabled: true,
+    },
+    NodeSensor {
+        field: "disk_written_kb",
+        name: "Written to disk",
+        unit: "KiB",
+        class: "data_size",
+        icon: "",
+        state_class: "total_increasing",
+        is_enabled: false,
     },
 ];
 
 impl NodeSensor {
     fn component(&self, object: &str, topics: &Topics) -> Value {
-        let mut component = base_component("sensor", object, self.field, Some(self.name), self.icon);
+        let icon = Some(self.icon).filter(|icon| !icon.is_empty());
+        let mut component = base_component("sensor", object, self.field, Some(self.name), icon);
         component.insert("state_topic".into(), json!(topics.health()));
         component.insert("value_template".into(), json!(format!("{{{{ value_json.{} }}}}", self.field)));
         component.insert("expire_after".into(), json!(HEALTH_EXPIRE_AFTER_S));
         component.insert("entity_category".into(), json!("diagnostic"));
-        component.insert("unit_of_measurement".into(), json!(self.unit));
-        component.insert("state_class".into(), json!(self.state_class));
-        component.insert("suggested_display_precision".into(), json!(0));
-        if let Some(class) = self.class {
-            component.insert("device_class".into(), json!(class));
+        let texts = [
+            ("unit_of_measurement", self.unit),
+            ("device_class", self.class),
+            ("state_class", self.state_class),
+        ];
+        let given = texts.into_iter().filter(|(_, text)| !text.is_empty());
+        component.extend(given.map(|(key, text)| (key.to_owned(), json!(text))));
+        if !self.state_class.is_empty() {
+            component.insert("suggested_display_precision".into(), json!(0));
+        }
+        if !self.is_enabled {
+            component.insert("en".into(), json!(false));
         }
         Value::Object(component)
     }
@@ -317,6 +353,7 @@ fn platform<S>(kind: &Kind<S>) -> &'static str {
 /// Keys that depend on the kind alone.
 fn details<S>(kind: &Kind<S>) -> Map<String, Value> {
     let details = match kind {
+        Kind::Button { press: Command::Restart } => json!({ "device_class": "restart" }),
         Kind::Camera | Kind::Image | Kind::Button { .. } | Kind::Switch { .. } => json!({}),
         Kind::Event { types, class: None } => json!({ "event_types": types }),
         Kind::Event { types, class: Some(class) } => json!({ "event_types": types, "device_class": class }),

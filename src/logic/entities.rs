@@ -215,6 +215,14 @@ pub const STRIP: &str = "image/strip";
 /// The entities of the appliance itself, beside its health.
 pub const NODE: &[Entity<State>] = &[
     Entity {
+        key: "restart",
+        name: Some("Restart"),
+        doc: "Begins again with the configuration as it is now; a configuration with mistakes is refused.",
+        icon: None,
+        category: Category::Config,
+        kind: Kind::Button { press: Command::Restart },
+    },
+    Entity {
         key: "event/security",
         name: Some("Security event"),
         doc: "Somebody tries to get in.",

@@ -28,6 +28,11 @@ pub enum Incoming {
         /// Entity key.
         key: String,
     },
+    /// A button of the node itself: `<key>/press`.
+    NodePress {
+        /// Entity key.
+        key: String,
+    },
     /// A request: `request/<verb>`.
     Request {
         /// The verb, such as `motion/reset`.
@@ -165,6 +170,12 @@ impl Topics {
         format!("{}/{camera}/{key}/press", self.base)
     }
 
+    /// Where a button of the node itself is pressed.
+    #[must_use]
+    pub fn node_press(&self, key: &str) -> String {
+        format!("{}/{key}/press", self.base)
+    }
+
     /// Presence of a person.
     #[must_use]
     pub fn person(&self, camera: &str, person: &str) -> String {
@@ -213,6 +224,7 @@ impl Topics {
         vec![
             self.set("+", "+"),
             self.press("+", "+"),
+            self.node_press("+"),
             format!("{}/#", self.requests()),
             self.home_assistant(),
             self.document("+"),
@@ -235,6 +247,9 @@ impl Topics {
         let rest = below(topic, &self.base)?;
         if let Some(verb) = rest.strip_prefix("request/") {
             return (!verb.is_empty()).then(|| Incoming::Request { verb: verb.into() });
+        }
+        if let Some(key) = rest.strip_suffix("/press").filter(|key| !key.is_empty() && !key.contains('/')) {
+            return Some(Incoming::NodePress { key: key.into() });
         }
         let mut segments = rest.split('/');
         let (camera, key, action) = (segments.next()?, segments.next()?, segments.next()?);
@@ -269,6 +284,8 @@ mod tests {
         for (topic, meaning) in [
             (topics.set("porch", "fps"), Incoming::Set { camera: camera.clone(), key: key.clone() }),
             (topics.press("porch", "fps"), Incoming::Press { camera, key }),
+            (topics.node_press("restart"), Incoming::NodePress { key: "restart".into() }),
+            (topics.info(), Incoming::Info),
             (topics.home_assistant(), Incoming::HomeAssistant),
             (topics.document("doorward_1"), Incoming::Document { object: "doorward_1".into() }),
             ("doorward/home/request/motion/reset".into(), Incoming::Request { verb: "motion/reset".into() }),

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::requests::{self, Asker};
 use super::session::{Return, Session};
+use crate::logic::admin;
 use crate::logic::command::{Answer, Command};
-use crate::logic::entities::{Kind, camera_entity};
+use crate::logic::entities::{Kind, NODE, camera_entity};
 use crate::logic::input::Input;
 use crate::logic::problem::{Problem, quoted};
 use crate::logic::request::{self, Wanted};
@@ -30,7 +31,12 @@ pub(super) async fn receive(session: &mut Session<'_>, message: Publish) {
                 session.born(now);
             }
         }
-        Incoming::Set { .. } | Incoming::Press { .. } | Incoming::Request { .. } if message.retain => {
+        Incoming::Set { .. }
+        | Incoming::Press { .. }
+        | Incoming::NodePress { .. }
+        | Incoming::Request { .. }
+            if message.retain =>
+        {
             // Emptying what is retained is the cure and needs no word.
             if !message.payload.is_empty() {
                 let problem = Problem::RetainedCommand;
@@ -39,6 +45,7 @@ pub(super) async fn receive(session: &mut Session<'_>, message: Publish) {
         }
         Incoming::Set { camera, key } => value(session, &camera, &key, setting, &message).await,
         Incoming::Press { camera, key } => value(session, &camera, &key, press, &message).await,
+        Incoming::NodePress { key } => node_press(session, &key, &message).await,
         Incoming::Info => session.info_seen(&message.payload).await,
         Incoming::Request { verb } => requests::receive(session, &verb, &message).await,
     }
@@ -108,6 +115,24 @@ async fn value(
             session.forget_said(camera, key);
             session.publish_states(Instant::now()).await;
         }
+    }
+}
+
+/// A press of a button of the node itself; a refusal is told on `log`.
+async fn node_press(session: &mut Session<'_>, key: &str, message: &Publish) {
+    let entity = NODE.iter().find(|entity| entity.key == key);
+    let entity = entity.ok_or_else(|| Problem::NotFound { what: format!("button {}", quoted(key)) });
+    let text = String::from_utf8_lossy(&message.payload);
+    match entity.and_then(|entity| entity.command(&text)) {
+        Ok(Command::Restart) => {
+            let complaint = Some((session.parts.topics.log(), key.to_owned()));
+            let to = Return { topics: Vec::new(), correlation: None };
+            let asker =
+                Asker { to, transaction: None, key: None, complaint, answers: session.answers.clone() };
+            requests::send(session, Input::Admin(admin::Request::Restart), asker, |_| Value::Null);
+        }
+        Ok(other) => tracing::warn!("MQTT: {other:?} is nothing for the node"),
+        Err(problem) => session.log("warn", &format!("{}: {problem}", quoted(key))).await,
     }
 }
 

@@ -16,7 +16,7 @@ mod tunnel;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, LastWill, Packet, Publish};
@@ -49,6 +49,8 @@ const QUEUE: usize = 64;
 const INCOMING: usize = 256;
 /// First and longest pause between attempts to connect; with the jitter at most 30 s.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(25));
+/// A connection that holds for so long was a good one.
+const LASTING: Duration = Duration::from_secs(10);
 /// How long the last word may take at the end.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(3);
 
@@ -142,7 +144,10 @@ fn refusal(code: ConnectReturnCode) -> String {
         ConnectReturnCode::BadUserNamePassword => {
             "wrong user name or password (mqtt.username, mqtt.password)".into()
         }
-        ConnectReturnCode::NotAuthorized => "this user may not connect (mqtt.username)".into(),
+        // What Mosquitto answers to a wrong password too.
+        ConnectReturnCode::NotAuthorized => {
+            "this user may not connect, or the password is wrong (mqtt.username, mqtt.password)".into()
+        }
         ConnectReturnCode::UnsupportedProtocolVersion => "it does not speak MQTT 5".into(),
         other => format!("{other:?}"),
     }
@@ -164,13 +169,16 @@ pub async fn run(mut parts: Parts, shutdown: Shutdown) {
     let mut complaint = String::new();
     let mut memory = Memory::default();
     while !shutdown.is_triggered() {
-        let ended = connection(&mut parts, &mut memory, &shutdown, || {
-            complaint.clear();
-            pause = RETRY.0;
-        })
-        .await;
+        let mut connected_at = None;
+        let ended =
+            connection(&mut parts, &mut memory, &shutdown, || connected_at = Some(Instant::now())).await;
         parts.outbox.set_connected(false);
         let Err(error) = ended else { return };
+        // Two appliances with the same identity throw each other out; in haste they would do so for ever.
+        if connected_at.is_some_and(|at| at.elapsed() >= LASTING) {
+            complaint.clear();
+            pause = RETRY.0;
+        }
         // The same fault is told once, not at every attempt.
         let text = error.to_string();
         if text != complaint {

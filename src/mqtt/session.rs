@@ -20,6 +20,8 @@ use super::documents::Documents;
 use super::outbox::News;
 use super::pictures::Pictures;
 use super::{Memory, Parts};
+use crate::journal;
+use crate::logic::admin::Line;
 use crate::logic::entities::CAMERA;
 use crate::logic::events::{Event, SCHEMA_VERSION, Sort, timestamp};
 use crate::logic::input::Input;
@@ -111,6 +113,7 @@ impl<'a> Session<'a> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let outbox = Arc::clone(&self.parts.outbox);
+        let mut warnings = journal::warnings();
         loop {
             tokio::select! {
                 biased;
@@ -118,6 +121,7 @@ impl<'a> Session<'a> {
                 () = outbox.filled() => self.publish_states(Instant::now()).await,
                 Some(message) = messages.recv() => self.receive(message).await,
                 Some(answer) = self.answered.recv() => self.answer(answer).await,
+                Ok(line) = warnings.recv() => self.pass_on(&line).await,
                 Some((wish, reply)) = self.parts.discovery.recv() => self.discovery(wish, reply).await,
                 Ok(()) = self.parts.state.changed() => self.publish_states(Instant::now()).await,
                 _ = tick.tick() => self.tick(Instant::now()).await,
@@ -437,6 +441,16 @@ impl<'a> Session<'a> {
             );
             self.log("warn", &text).await;
         }
+    }
+
+    /// Tells whoever watches the topics what our log warns of.
+    async fn pass_on(&self, line: &Line) {
+        if self.memory.is_silent {
+            return;
+        }
+        let mut body = line.to_json();
+        body["v"] = json!(SCHEMA_VERSION);
+        self.send(self.parts.topics.log(), Bytes::from(body.to_string()), QoS::AtMostOnce, false).await;
     }
 
     /// Tells whoever watches the topics, and our own log.

@@ -79,7 +79,7 @@ fn is_refused(door: &Door, observer: &Observer, topic: &str, payload: &[u8]) -> 
     door.publish(topic, payload);
     let what =
         format!("a refusal of {:?} on {topic}", String::from_utf8_lossy(&payload[..payload.len().min(40)]));
-    let (message, _) = observer.next_within(Duration::from_secs(10), mark, &what, |m| m.topic == t("log"));
+    let (message, _) = observer.next_within(Duration::from_secs(10), mark, &what, Message::is_remark);
     let body = message.json();
     assert!(body["v"] == 1 && body["level"] == "warn" && body["ts"].is_string(), "{body}");
     let text = body["message"].as_str().unwrap_or_default();
@@ -144,7 +144,7 @@ fn wrong_places_are_refused(door: &Door, observer: &Observer) {
     observer.says(cleared, &t("porch/fps"), "8");
     set(door, "fps", b"7");
     observer.says(cleared, &t("porch/fps"), "7");
-    let complaints = observer.since(cleared).into_iter().filter(|m| m.topic == t("log")).count();
+    let complaints = observer.since(cleared).into_iter().filter(Message::is_remark).count();
     assert_eq!(complaints, 0, "clearing a retained command is the cure");
     let seen = observer.since(mark);
     assert!(!seen.iter().any(|m| m.topic == t("porch/privacy") && m.text() == "ON"));
@@ -163,7 +163,7 @@ fn buttons_work(door: &Door, observer: &Observer) {
     // Answered after it, on the same connection.
     set(door, "privacy", b"ON");
     let mark = observer.says(mark, &t("porch/privacy"), "ON");
-    assert!(!observer.all()[mark - 1..].iter().any(|m| m.topic == t("log")));
+    assert!(!observer.all()[mark - 1..].iter().any(Message::is_remark));
     // There is no picture to take: the one who presses hears why.
     let refusal = is_refused(door, observer, &t("porch/snapshot/press"), b"PRESS");
     assert!(refusal.text().to_lowercase().contains("privacy"), "{refusal}");

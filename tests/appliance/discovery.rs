@@ -76,7 +76,7 @@ fn the_doctor_looks_and_uninstalling_leaves_nothing() {
     door.publish_with(&["-r"], "homeassistant/device/doorward_other/config", other.as_bytes());
     let mark = observer.mark();
     door.publish(&t("info"), br#"{"v":1,"uuid":"another one"}"#);
-    let (warning, _) = observer.next(mark, "a word about the double", |m| m.topic == t("log"));
+    let (warning, _) = observer.next(mark, "a word about the double", Message::is_remark);
     assert!(warning.text().contains("another one") && warning.text().contains("node.id"), "{warning}");
     let doctor = home.command(&["doctor"]);
     let told = text(&doctor);

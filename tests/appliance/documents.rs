@@ -123,7 +123,8 @@ const PLATFORMS: [(&str, &[&str], &[&str]); 8] = [
 /// `en` is short for `enabled_by_default`. Versions that do not know `default_entity_id` pass over it.
 const COMMON: [&str; 7] = ["p", "unique_id", "name", "icon", "entity_category", "en", "default_entity_id"];
 /// Device class of a sensor, and the units that it takes.
-const UNITS: [(&str, &[&str]); 2] = [
+const UNITS: [(&str, &[&str]); 3] = [
+    ("temperature", &["°C"]),
     ("duration", &["d", "h", "min", "s", "ms"]),
     ("data_size", &["B", "kB", "MB", "GB", "KiB", "MiB", "GiB"]),
 ];
@@ -209,7 +210,7 @@ fn manual() -> String {
     }
     let mut node = String::from(
         "\n## The appliance\n\n\
-         The appliance is a device of its own. Uptime, memory, processor and what was written to the disk are diagnostic sensors, all read\n\
+         The appliance is a device of its own. Start, memory, processor, temperature and what was written to the disk are diagnostic sensors, read\n\
          from `doorward/<node>/health`. Its other entities are below `doorward/<node>/`; those that few need are switched off in Home\n\
          Assistant until you enable them.\n\n\
          | Topic | Name | In Home Assistant | Values | What it is |\n|---|---|---|---|---|\n",

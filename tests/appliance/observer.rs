@@ -38,6 +38,11 @@ impl Message {
         std::str::from_utf8(&self.payload).unwrap_or("(not text)")
     }
 
+    /// Whether it is a word of the MQTT session on `log`, where warnings of all appliances in this process stand too.
+    pub(crate) fn is_remark(&self) -> bool {
+        self.topic == t("log") && self.json()["target"] == "mqtt"
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.payload)
             .unwrap_or_else(|error| panic!("{}: {error}: {self}", self.topic))

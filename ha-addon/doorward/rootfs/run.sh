@@ -4,10 +4,9 @@
 set -eu
 
 folder=/config
-if [ -f "$folder/doorward.toml" ]; then
-    export DOORWARD_CONFIG="$folder/doorward.toml"
-fi
 mkdir -p "$folder/faces"
+# A doorward.toml is found in the working directory, and written there when somebody changes a setting from afar.
+cd "$folder"
 
 # The cameras' group has another number on Home Assistant OS than in this image: take it from the devices.
 groups=$(id -G doorward | tr ' ' ',')
@@ -15,6 +14,6 @@ for device in /dev/video*; do
     [ ! -e "$device" ] || groups=$groups,$(stat -c %g "$device")
 done
 # The Supervisor writes the options, and the Samba app photographs, as root.
-chown doorward: /data /data/options.json
+chown doorward: /data /data/options.json "$folder"
 chown -R doorward: "$folder/faces"
 exec setpriv --reuid doorward --regid doorward --groups "$groups" --no-new-privs doorward app
