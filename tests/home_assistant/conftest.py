@@ -1,0 +1,114 @@
+"""The house of these tests: Home Assistant, a broker, the appliance with its demo camera, and a telephone.
+
+One house for each kind of broker, set up once; tests leave it as they found it. After each test Home Assistant's log must hold
+nothing new that anybody would have to look at.
+"""
+
+import re
+
+import pytest
+
+import appliance as appliances
+from broker import Listener, Mosquitto
+from home import Home
+from telephone import Telephone
+
+# What Home Assistant says of itself wherever it is installed with pip, whatever is connected to it.
+OF_ITSELF = (
+    r"\[homeassistant.bootstrap\] Skipping pip installation",
+    r"\[aiohttp_fast_zlib\] zlib_ng and isal are not available",
+    r"\[homeassistant.components.camera.img_util\] Error loading libturbojpeg",
+    r"\[homeassistant.components.recorder.util\].*(ended unfinished session|did not shutdown cleanly)",
+)
+
+
+class House:
+    """Everything together. `mosquitto` is None with the embedded broker."""
+
+    def __init__(self, folder, kind):
+        self.kind = kind
+        self.mosquitto = Mosquitto(folder / "mosquitto") if kind == "mosquitto" else None
+        self.appliance = appliances.Appliance(folder / "appliance", self.mosquitto)
+        self.home = Home(folder / "home")
+
+    def start(self):
+        if self.mosquitto:
+            self.mosquitto.start()
+        self.appliance.start()
+        self.home.start()
+        self.home.onboard()
+        self.mqtt_entry = self.home.add_mqtt(*self.appliance.login())
+        self.home.entity(self.unique("event_face"))
+
+    def stop(self):
+        self.home.stop()
+        self.appliance.stop()
+        if self.mosquitto:
+            self.mosquitto.stop()
+
+    def unique(self, component, camera="porch"):
+        kind, _, person = component.partition("_")
+        if kind == "person" and person in self.appliance.identity()["people"]:
+            component = f"person_{self.appliance.identity()['people'][person]}".replace("-", "")
+        return f"{self.appliance.object(camera)}_{component}"
+
+    def entity(self, component, camera="porch"):
+        """The entity id; `camera` None means the appliance itself."""
+        return self.home.entity(self.unique(component, camera))
+
+
+@pytest.fixture(scope="session", params=["mosquitto", "embedded"])
+def any_house(request, tmp_path_factory):
+    """Both houses, one after the other."""
+    house = House(tmp_path_factory.mktemp(request.param), request.param)
+    try:
+        house.start()
+        yield house
+    finally:
+        house.stop()
+
+
+@pytest.fixture(scope="session")
+def house(any_house):
+    """The house with the Mosquitto, for tests that do not look at the kind of broker."""
+    return any_house
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "log_may_say(*patterns): complaints that the test itself causes")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that do not look at the broker need not be run with both kinds."""
+    def is_wanted(item):
+        return "house" not in item.fixturenames or item.callspec.params["any_house"] == "mosquitto"
+
+    items[:] = filter(is_wanted, items)
+
+
+@pytest.fixture(autouse=True)
+def clean_log(request):
+    yield
+    if "any_house" not in request.fixturenames:
+        return
+    house = request.getfixturevalue("any_house")
+    marker = request.node.get_closest_marker("log_may_say")
+    allowed = [*OF_ITSELF, *(marker.args if marker else ())]
+    complaints = [text for text in house.home.complaints() if not any(re.search(pattern, text) for pattern in allowed)]
+    assert not complaints, "Home Assistant complains:\n" + "\n".join(complaints)
+
+
+@pytest.fixture(scope="session")
+def listener(any_house):
+    """Hears everything at the broker from before the first test."""
+    listener = Listener(*any_house.appliance.login())
+    yield listener
+    listener.close()
+
+
+@pytest.fixture(scope="session")
+def telephone(any_house):
+    phone = Telephone()
+    phone.register(any_house.home)
+    yield phone
+    phone.close()
