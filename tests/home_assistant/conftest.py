@@ -4,14 +4,16 @@ One house for each kind of broker, set up once; tests leave it as they found it.
 nothing new that anybody would have to look at.
 """
 
+import json
 import re
 
 import pytest
 
 import appliance as appliances
-from broker import Listener, Mosquitto
+from broker import Listener, Mosquitto, held
 from home import Home
 from telephone import Telephone
+from waiting import until
 
 # What Home Assistant says of itself wherever it is installed with pip, whatever is connected to it.
 OF_ITSELF = (
@@ -38,7 +40,7 @@ class House:
         self.home.start()
         self.home.onboard()
         self.mqtt_entry = self.home.add_mqtt(*self.appliance.login())
-        self.home.entity(self.unique("event_face"))
+        self.whole()
 
     def stop(self):
         self.home.stop()
@@ -54,7 +56,20 @@ class House:
 
     def entity(self, component, camera="porch"):
         """The entity id; `camera` None means the appliance itself."""
-        return self.home.entity(self.unique(component, camera))
+        # Asked anew each time, because a new person gets an id only in a moment.
+        found = lambda: self.home.entities().get(self.unique(component, camera))
+        return until(found, f"the entity {component} of {camera} exists")["entity_id"]
+
+    def whole(self):
+        """Entity ids by unique id, once Home Assistant has exactly what is announced."""
+
+        def same():
+            documents = held(*self.appliance.login(), "homeassistant/device/+/config").values()
+            announced = {part["unique_id"] for document in documents for part in json.loads(document)["cmps"].values()}
+            there = {unique: entity["entity_id"] for unique, entity in self.home.entities().items()}
+            return there if announced == set(there) else None
+
+        return until(same, "Home Assistant has what is announced", 60, every=0.5)
 
 
 @pytest.fixture(scope="session", params=["mosquitto", "embedded"])

@@ -57,12 +57,13 @@ def told(house, use, telephone):
 
 
 def requested(house, listener, since, verb):
-    """What was asked of the appliance, after it said that it has done it."""
+    """What was asked of the appliance, and what it answered."""
     topic = f"{house.appliance.topic}/{{}}/faces/{verb}"
     asked = until(lambda: listener.since(since, topic.format("request")), f"the request {verb} at the broker")
     answer = json.loads(until(lambda: listener.since(since, topic.format("response")), f"an answer to {verb}")[0])
-    assert answer["status"] == "ok", answer
-    return json.loads(asked[0])
+    asked = json.loads(asked[0])
+    assert answer["transaction"] == asked.pop("transaction")
+    return asked, answer
 
 
 def button(push, title):
@@ -87,7 +88,8 @@ def test_a_known_face_is_told_and_called_wrong(house, told, telephone, listener)
     since = listener.count()
     try:
         telephone.press(button(push, "Wrong")["action"])
-        assert requested(house, listener, since, "reject") == {"event_id": event["id"]}
+        asked, answer = requested(house, listener, since, "reject")
+        assert asked == {"event_id": event["id"]} and answer["status"] == "ok", answer
         cleared = telephone.next(lambda push: push["message"] == "clear_notification", "the message is taken away")
         assert cleared["data"]["tag"] == push["data"]["tag"]
         rejected = list((house.appliance.data / "faces/Barack/rejected").glob("*.jpg"))
@@ -104,12 +106,13 @@ def test_a_stranger_is_named_from_the_telephone(house, told, telephone, listener
     since = listener.count()
     telephone.press(answer["action"], reply_text="  Grace ")
     event = answer["action"].split("_")[-1]
-    assert requested(house, listener, since, "assign") == {"event_id": event, "name": "Grace"}
+    asked, answer = requested(house, listener, since, "assign")
+    assert asked == {"event_id": event, "name": "Grace"} and answer["status"] == "ok", answer
     assert "grace" in house.appliance.people()
     entity = house.entity("person_grace")
     house.appliance.rest("POST", "/api/faces/forget", json={"person": "grace"})
     until(lambda: house.unique("person_grace") not in house.home.entities(), "the entity goes with the person")
-    assert house.home.state(entity) is None
+    until(lambda: house.home.state(entity) is None, "its state is gone")
 
 
 def test_a_stranger_is_ignored_from_the_telephone(house, told, telephone, listener):
@@ -117,11 +120,21 @@ def test_a_stranger_is_ignored_from_the_telephone(house, told, telephone, listen
     since = listener.count()
     telephone.press(button(push, "Ignore")["action"])
     event = button(push, "Ignore")["action"].split("_")[-1]
-    assert requested(house, listener, since, "ignore") == {"event_id": event}
+    asked, answer = requested(house, listener, since, "ignore")
+    assert asked == {"event_id": event} and answer["status"] == "ok", answer
     ignored = house.appliance.rest("GET", "/api/faces").json()["ignored"]
     assert ignored
     shutil.rmtree(house.appliance.data / "faces/_ignored")
     until(lambda: not house.appliance.rest("GET", "/api/faces").json()["ignored"], "nobody is ignored any more")
+
+
+def test_a_name_that_cannot_be_learnt_is_answered_with_the_reason(house, told, telephone, listener):
+    push = told("unknown")
+    since = listener.count()
+    telephone.press(button(push, "This is …")["action"], reply_text="_")
+    _, answer = requested(house, listener, since, "assign")
+    assert answer["status"] == "error", answer
+    telephone.next(lambda push: push["message"] == answer["error"]["message"], "the reason on the telephone")
 
 
 @pytest.fixture
@@ -137,12 +150,13 @@ def alice(house, listener):
         entity_id = entity
 
         def goes(self, where):
-            listener.say("alice/at", where)
+            listener.say("alice/at", where, retain=True)
             home.wait_state(entity, where)
 
     yield Alice()
     home.ask("person/delete", person_id=person["id"])
-    listener.say("homeassistant/device_tracker/alice/config", "", retain=True)
+    for topic in ("homeassistant/device_tracker/alice/config", "alice/at"):
+        listener.say(topic, "", retain=True)
 
 
 def test_nobody_is_told_while_somebody_is_at_home(house, use, telephone, alice, listener):
@@ -171,19 +185,19 @@ def test_an_event_that_is_shown_again_is_not_told_again(house, use, telephone):
 @pytest.fixture
 def lamp(house, listener):
     config = {"unique_id": "lamp", "name": "Lamp", "command_topic": "lamp/set", "state_topic": "lamp/set"}
+    listener.say("lamp/set", "OFF", retain=True)
     listener.say("homeassistant/light/lamp/config", json.dumps(config), retain=True)
     entity = house.home.entity("lamp")
-    listener.say("lamp/set", "OFF")
     house.home.wait_state(entity, "off")
     yield entity
+    listener.say("lamp/set", "", retain=True)
     listener.say("homeassistant/light/lamp/config", "", retain=True)
 
 
 def test_the_light_goes_on_only_while_nobody_is_home(house, use, lamp, alice):
     home, motion = house.home, house.entity("motion")
     alice.goes("not_home")
-    sensors = [alice.entity_id, house.entity("person_barack")]
-    use("motion_light", motion=[motion], known=[sensors[0]], lights={"entity_id": [lamp]}, minutes=0, only_dark=False)
+    use("motion_light", motion=[motion], known=[alice.entity_id], lights={"entity_id": [lamp]}, minutes=0, only_dark=False)
     home.wait_state(lamp, "on", 45)
     home.wait_state(lamp, "off", 45)
     alice.goes("home")
