@@ -110,6 +110,9 @@ class Home:
         for answer in answers:
             assert step["type"] == "form", step
             assert not step.get("errors"), step
+            # Newer versions have folded sections with defaults of their own, which the browser sends too.
+            folded = [field["name"] for field in step["data_schema"] if field.get("type") == "expandable"]
+            answer = {**{name: {} for name in folded}, **answer}
             step = self.rest("POST", f"/api/config/config_entries/flow/{step['flow_id']}", json=answer).json()
         return step
 
