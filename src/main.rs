@@ -40,6 +40,12 @@ fn main() -> ExitCode {
         }
         Command::Events(command) => told(client::events(&config, command).map(|text| say(&text))),
         Command::Notify(command) => told(client::notify(&config, command, say)),
+        Command::Doctor => match doorward::app::doctor::doctor(&config, say) {
+            Ok(0) => ExitCode::SUCCESS,
+            Ok(faults) => fail(&format!("{faults} faults were found.")),
+            Err(error) => fail(&format!("{error:#}")),
+        },
+        Command::Uninstall => told(doorward::app::doctor::uninstall(&config, say)),
         Command::Eval(task) => {
             match doorward::vision::eval::run(
                 &task,

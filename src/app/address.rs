@@ -19,6 +19,16 @@ pub(super) fn page_url(bound: SocketAddr) -> String {
     format!("http://{}/", SocketAddr::new(host, bound.port()))
 }
 
+/// The machine in its own words; empty if it does not say.
+pub(super) fn machine() -> String {
+    // The device tree of ARM boards ends its text with a zero byte; PCs tell through DMI.
+    ["/proc/device-tree/model", "/sys/class/dmi/id/product_name"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .map(|text| text.trim_matches(['\0', '\n', ' ']).chars().take(64).collect())
+        .unwrap_or_default()
+}
+
 /// An address that can be dialled from this machine.
 pub(super) fn reachable(bound: SocketAddr) -> SocketAddr {
     let host = match bound.ip() {

@@ -147,14 +147,14 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-struct Client {
+pub(super) struct Client {
     runtime: tokio::runtime::Runtime,
     address: std::net::SocketAddr,
     token: String,
 }
 
 impl Client {
-    fn new(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
         if !config.data_dir.join("secrets.json").exists() {
             bail!(
                 "no appliance has ever run with the data folder {}; name its folder with --data-dir or its configuration with --config",
@@ -193,6 +193,13 @@ impl Client {
             say(&format!("{}/{} {}: {words}\n", number + 1, photos.len(), photo.display()));
         }
         if n_refused > 0 { bail!("{n_refused} of {} photos were refused", photos.len()) } else { Ok(()) }
+    }
+
+    /// Asks what MQTT takes on `request/<verb>`; the data of the answer.
+    pub(super) fn request(&self, verb: &str, body: &Map<String, Value>) -> anyhow::Result<Value> {
+        let body = Value::Object(body.clone()).to_string();
+        let answer = self.ask(Method::POST, &format!("/api/requests/{verb}"), body.into())?;
+        serde_json::from_slice(&answer).context("the answer is not JSON")
     }
 
     fn teach(&self, verb: &str, body: Map<String, Value>) -> anyhow::Result<String> {

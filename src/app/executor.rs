@@ -27,6 +27,7 @@ use crate::logic::history;
 use crate::logic::input::{Input, Now};
 use crate::logic::motion::Knobs;
 use crate::logic::problem::Problem;
+use crate::logic::request::Discovery;
 use crate::logic::state::State;
 use crate::mqtt::{News, Outbox};
 use crate::notify::Trial;
@@ -50,6 +51,7 @@ pub(super) struct Executor {
     pub(super) saves: Option<Sender<Stored>>,
     pub(super) archive: Option<SyncSender<archive::Order>>,
     pub(super) trials: Option<UnboundedSender<Trial>>,
+    pub(super) discovery: Option<UnboundedSender<(Discovery, Reply)>>,
     /// Orders that the archive was too busy to take.
     unkept: u64,
     /// People whom it has to forget when it has time: that is never left out.
@@ -82,6 +84,7 @@ impl Executor {
             saves: None,
             archive: None,
             trials: None,
+            discovery: None,
             unkept: 0,
             to_forget: Vec::new(),
         }
@@ -193,6 +196,15 @@ impl Executor {
         }
     }
 
+    /// The MQTT session has the devices; without a broker there are none.
+    fn discovery(&self, wish: Discovery, reply: Option<Reply>) {
+        let Some(reply) = reply else { return };
+        match &self.discovery {
+            Some(session) if self.outbox.is_connected() => drop(session.send((wish, reply))),
+            Some(_) | None => reply(Err(Problem::NoBroker)),
+        }
+    }
+
     fn teach(&self, job: Job, reply: Option<Reply>) {
         let Some(faces) = &self.faces else { return };
         match faces.lessons.try_send(Lesson { job, reply }) {
@@ -257,6 +269,7 @@ impl Executor {
             Effect::ForgetPerson(slug) => self.archive(archive::Order::Forget(slug)),
             Effect::RenewStrip(camera) => self.renew_strip(camera),
             Effect::TryNotify(target) => self.try_notify(target, reply.take()),
+            Effect::Discovery(wish) => self.discovery(wish, reply.take()),
             Effect::Clip(id, order) => {
                 if let Some(clips) = self.cameras.get(&id).and_then(|orders| orders.clips.as_ref()) {
                     let _ = clips.send(order);
@@ -281,6 +294,7 @@ impl Executor {
     fn save(&self, state: &State) {
         let mut stored = Stored::default();
         stored.public_address.clone_from(&state.public_address);
+        stored.declined.clone_from(&state.declined);
         for (id, camera) in &state.cameras {
             for (key, value) in settings_to_json(camera) {
                 stored.set(id, &key, value);
@@ -311,6 +325,7 @@ fn news(effect: &Effect) -> Option<News> {
         | Effect::ForgetPerson(_)
         | Effect::RenewStrip(_)
         | Effect::TryNotify(_)
+        | Effect::Discovery(_)
         | Effect::SaveSettings => None,
     }
 }
@@ -319,6 +334,7 @@ fn motion_order(knobs: &mut Knobs, order: MotionOrder) -> motion::Order {
     match order {
         MotionOrder::Enabled(on) => motion::Order::Enabled(on),
         MotionOrder::Reset => motion::Order::Reset,
+        MotionOrder::Inhibit(until) => motion::Order::Inhibit(until),
         MotionOrder::Sensitivity { threshold, min_area } => {
             // The table of entities has checked the ranges.
             knobs.threshold = threshold as u8;

@@ -17,17 +17,19 @@
 //! Stop order: HTTP and commands are refused, cameras close (which ends motion, faces and streams), the appliance empties its
 //! inbox, the store saves, MQTT says `offline`, then the broker ends. Not here: any decision.
 
+mod access;
 mod address;
 mod cameras;
 pub mod client;
 mod crew;
+pub mod doctor;
 mod executor;
 mod faces;
 mod health;
 mod plan;
 mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -210,12 +212,12 @@ struct Workshop {
     identity: IdentityFile,
     state_file: StateFile,
     public_address: Option<String>,
+    declined: BTreeSet<String>,
     archive: record::Opened,
     setups: Vec<CameraSetup>,
     listener: std::net::TcpListener,
     run_dir: address::RunDir,
     topics: Topics,
-    mqtt_tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl Workshop {
@@ -227,24 +229,18 @@ impl Workshop {
         warnings.for_each(|warning| tracing::warn!("{warning}"));
         let setups = plan::cameras(config, &stored, &mut identity)?;
         plan::prepare_faces(config, &setups)?;
-        let server = config.mqtt.server.as_ref();
-        let mqtt_tls = server.and_then(|server| server.tls.as_ref()).map(mqtt::client_config).transpose()?;
         Ok(Self {
             secrets: opened.secrets,
             first_run: opened.created,
             identity,
             state_file,
             public_address: stored.public_address,
+            declined: stored.declined,
             archive: record::open(config)?,
             setups,
             listener: http::bind(config.http.bind)?,
             run_dir: address::RunDir::new()?,
-            topics: Topics::new(
-                &config.mqtt.base_topic,
-                config.node.id.as_str(),
-                &config.mqtt.discovery_prefix,
-            ),
-            mqtt_tls,
+            topics: topics(config),
         })
     }
 
@@ -264,9 +260,16 @@ impl Workshop {
         let hubs: BTreeMap<String, Arc<Hub>> =
             self.setups.iter().map(|setup| (setup.plan.id.clone(), Hub::new())).collect();
         let installation = self.installation(config, &facts);
-        let settings = self.mqtt_settings(config, broker.as_ref());
+        let embedded = broker.as_ref().map(Broker::local_addr);
+        let settings = mqtt::Settings {
+            access: access::access(config, embedded, &self.secrets, &self.identity)?,
+            allow_requests: config.mqtt.allow_requests.clone(),
+            keep_alive: config.mqtt.keep_alive,
+            discovery: config.mqtt.discovery,
+            picture_interval: config.mqtt.picture_interval,
+        };
         let Self { setups, identity, state_file, listener, run_dir, topics, secrets, archive, .. } = self;
-        let public_address = self.public_address;
+        let (public_address, declined) = (self.public_address, self.declined);
 
         let now = Now { instant: Instant::now(), wall: Timestamp::now() };
         let mut seed = [0; 8];
@@ -276,6 +279,8 @@ impl Workshop {
             quiet: config.quiet,
             url: installation.url.clone(),
             public_address,
+            declined,
+            wording: config.wording.clone(),
             has_strips: config.events.strip_image,
             asks_address: config.public_address.is_some(),
             targets: config
@@ -299,7 +304,9 @@ impl Workshop {
             orders.clips = record.film(&mut crew, config, &id, number, hub, &cameras);
             executor.add_camera(id, orders);
         }
+        let (wishes, wished) = tokio::sync::mpsc::unbounded_channel();
         (executor.archive, executor.trials) = (Some(record.archive), Some(record.trials));
+        executor.discovery = Some(wishes);
         core.spawn("store", move || executor::keep(state_file, &saved));
         let stop = links.clone();
         core.spawn("appliance", move || executor.run(appliance, &requests, &stop));
@@ -312,6 +319,7 @@ impl Workshop {
             outbox: Arc::clone(&outbox),
             hubs: hubs.clone(),
             inbox: inbox.clone(),
+            discovery: wished,
             run_dir: run_dir.path().to_owned(),
         };
         let mqtt = runtime.spawn(mqtt::run(parts, links.clone()));
@@ -402,39 +410,20 @@ impl Workshop {
                 .map(|setup| (setup.plan.id.clone(), setup.uuid.clone()))
                 .collect(),
             version: VERSION.into(),
+            hardware: address::machine(),
             // A link to this machine itself is of no use on another one.
-            url: if facts.http.ip().is_loopback() { String::new() } else { facts.url.clone() },
+            url: match &config.http.url {
+                Some(url) => url.clone(),
+                None if facts.http.ip().is_loopback() => String::new(),
+                None => facts.url.clone(),
+            },
         }
     }
+}
 
-    fn mqtt_settings(&self, config: &Config, broker: Option<&Broker>) -> mqtt::Settings {
-        let (target, login) = match (&config.mqtt.server, broker) {
-            (Some(server), _) => {
-                let login = server.login.as_ref().map(|login| {
-                    let password = login.password.as_ref().map(Secret::expose).unwrap_or_default();
-                    (login.username.clone(), password.to_owned())
-                });
-                let tls = self.mqtt_tls.clone();
-                (mqtt::Target { host: server.host.clone(), port: server.port, tls }, login)
-            }
-            (None, Some(broker)) => {
-                let address = address::reachable(broker.local_addr());
-                let login = ("doorward".to_owned(), self.secrets.broker_doorward.expose().to_owned());
-                let host = address.ip().to_string();
-                (mqtt::Target { host, port: address.port(), tls: None }, Some(login))
-            }
-            // Neither: the configuration was checked to have one, so this is never dialled with success.
-            (None, None) => (mqtt::Target { host: "127.0.0.1".into(), port: 1883, tls: None }, None),
-        };
-        mqtt::Settings {
-            target,
-            client_id: format!("doorward-{}", self.identity.node().simple()),
-            login,
-            keep_alive: config.mqtt.keep_alive,
-            discovery: config.mqtt.discovery,
-            picture_interval: config.mqtt.picture_interval,
-        }
-    }
+/// Where this node speaks.
+fn topics(config: &Config) -> Topics {
+    Topics::new(&config.mqtt.base_topic, config.node.id.as_str(), &config.mqtt.discovery_prefix)
 }
 
 fn start_http(

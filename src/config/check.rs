@@ -15,7 +15,9 @@ use super::{
     LogFormat, Login, Motion, Mqtt, Node, Secret, Server, StartValues, Tls,
 };
 use crate::logic::quiet::Policy;
+use crate::logic::request::Allowed;
 use crate::logic::source::Spec;
+use crate::logic::wording::{KINDS, Wording};
 
 /// The configuration of these values; it is only good when no fault was added.
 pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) -> Config {
@@ -34,6 +36,7 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         events: events(values),
         quiet: quiet(values),
         faces: faces(values, &data_dir),
+        wording: wording(values),
         clips: clips(values, faults),
         cameras: cameras(values, faults),
         notify: outward::targets(values, faults),
@@ -51,6 +54,13 @@ fn events(values: &Values) -> Events {
         min_free_bytes: MIB * values.integer::<u64>("events.min_free_mb"),
         strip_image: values.switch("events.strip_image"),
     }
+}
+
+fn wording(values: &Values) -> Wording {
+    Wording(KINDS.map(|kind| {
+        let text = |part: &str| values.text(&format!("wording.{}_{part}", kind.key));
+        (text("title"), text("message"))
+    }))
 }
 
 fn quiet(values: &Values) -> Policy {
@@ -106,6 +116,8 @@ fn mqtt(values: &Values, server: Option<Server>, faults: &mut Faults) -> Mqtt {
         discovery: values.switch("mqtt.discovery"),
         discovery_prefix: values.text("mqtt.discovery_prefix"),
         picture_interval: values.seconds("mqtt.picture_interval"),
+        allow_requests: Allowed::parse(&values.text("mqtt.allow_requests"))
+            .expect("the list was checked when it was read"),
     };
     // Home Assistant reads everything below its prefix as discovery.
     if Path::new(&mqtt.base_topic).starts_with(&mqtt.discovery_prefix) {
@@ -271,6 +283,7 @@ fn broker(values: &Values, has_server: bool, faults: &mut Faults) -> Option<Brok
 fn http(values: &Values, faults: &mut Faults) -> Http {
     let http = Http {
         bind: address(values, "http.bind"),
+        url: values.filled("http.url"),
         max_viewers: values.integer("http.max_viewers"),
         max_connections: values.integer("http.max_connections"),
     };

@@ -60,6 +60,11 @@ pub enum Command {
         #[arg(long, value_name = "TIME")]
         to: Option<String>,
     },
+    /// Look at what the broker holds of this appliance, say what Home Assistant would refuse or miss, and what to do; exit with 0 only
+    /// if there is no fault.
+    Doctor,
+    /// Take everything of this appliance from the broker, so that its devices leave Home Assistant; then it can be removed.
+    Uninstall,
     /// Measure how well faces are found and named, on a folder of your own photos.
     Eval(Eval),
 }

@@ -6,7 +6,9 @@
 use lettre::message::Mailboxes;
 
 use super::{Id, check_source};
+use crate::logic::request::Allowed;
 use crate::logic::rules;
+use crate::logic::wording;
 
 /// One key. `*` in a path stands for a name that the user chooses; see [`FAMILIES`].
 pub(super) struct Key {
@@ -110,6 +112,11 @@ pub(super) const SECTIONS: &[Section] = &[
         doc: "Short films of events, with the seconds before and after. What they cost and need: docs/clips.md.",
     },
     Section {
+        path: "wording",
+        doc: "The words in which people are told of events: `title` and `message` of MQTT events, mails and other messages. \
+              {name}, {camera}, {time}, {date} and {advice} are filled in; what an event does not have is left empty.",
+    },
+    Section {
         path: "cameras.*",
         doc: "One section per camera; the last part of its name is the camera's id (a-z, 0-9 and _), which is part of \
               every topic. Without any such section the first USB camera is used, or the demo scene when there is none.",
@@ -176,6 +183,10 @@ pub(super) const KEYS: &[Key] = &[
         "Whether to announce the cameras to Home Assistant."),
     key("mqtt.discovery_prefix", text("homeassistant", "a topic without + # $ and without a slash at either end", topic),
         "The discovery prefix that is set in Home Assistant's MQTT integration."),
+    key("mqtt.allow_requests", text("safe", "requests with commas between them, such as safe, faces/forget", requests),
+        "Which requests may be asked over MQTT by anybody who has a login at the broker. `safe` are all that neither remove nor \
+         restart anything: all but faces/forget, events/delete, config/set, config/reload, backup, restart and discovery/clear. \
+         `faces/*` are all that begin so, `*` are all. The doorward command and HTTP are not limited by this."),
     key("mqtt.picture_interval", number(5.0, 0.5, 60.0, "seconds"),
         "The least time between two live pictures over MQTT."),
 
@@ -188,6 +199,9 @@ pub(super) const KEYS: &[Key] = &[
 
     key("http.bind", text("0.0.0.0:8420", "an IP address and a port, such as 0.0.0.0:8420", address),
         "Where the web page is served. Use 127.0.0.1:8420 to keep it on this machine."),
+    key("http.url", text("", "an address with https://, http:// or homeassistant://, or empty", page_url),
+        "The address of the page as people open it: behind \"Visit\" in Home Assistant and in messages. Empty: made of this \
+         machine's address, which is wrong in a container and behind a proxy."),
     key("http.max_viewers", integer(32, 1, 1000, ""),
         "How many live streams may be watched at once."),
     key("http.max_connections", integer(256, 1, 10_000, ""),
@@ -255,6 +269,31 @@ pub(super) const KEYS: &[Key] = &[
         "The rate of a film at most; the camera's own rate is the other limit."),
     key("clips.bitrate_kbps", integer(1500, 100, 20_000, "kilobits per second"),
         "How large a film may be, for h264 only. 1500 are 11 megabytes a minute."),
+
+    key("wording.known_title", text(wording::KNOWN.title, WORDS, wording::check),
+        "The title of an event of somebody known."),
+    key("wording.known_message", text(wording::KNOWN.message, WORDS, wording::check),
+        "And what there is to say besides."),
+    key("wording.unknown_title", text(wording::UNKNOWN.title, WORDS, wording::check),
+        "Of somebody whom nobody has enrolled."),
+    key("wording.unknown_message", text(wording::UNKNOWN.message, WORDS, wording::check),
+        "And what there is to say besides."),
+    key("wording.unsure_title", text(wording::UNSURE.title, WORDS, wording::check),
+        "Of a face that may be one of two people, or almost somebody."),
+    key("wording.unsure_message", text(wording::UNSURE.message, WORDS, wording::check),
+        "And what there is to say besides."),
+    key("wording.motion_title", text(wording::MOTION.title, WORDS, wording::check),
+        "Of motion that begins."),
+    key("wording.motion_message", text(wording::MOTION.message, WORDS, wording::check),
+        "And what there is to say besides."),
+    key("wording.lost_title", text(wording::LOST.title, WORDS, wording::check),
+        "Of a camera that sends no pictures any more."),
+    key("wording.lost_message", text(wording::LOST.message, WORDS, wording::check),
+        "And what there is to say besides."),
+    key("wording.recovered_title", text(wording::RECOVERED.title, WORDS, wording::check),
+        "Of a camera that is back."),
+    key("wording.recovered_message", text(wording::RECOVERED.message, WORDS, wording::check),
+        "And what there is to say besides."),
 
     key("cameras.*.name", text("", "up to 64 characters", name_or_empty),
         "The name that Home Assistant shows. Empty: made from the id."),
@@ -373,6 +412,9 @@ pub(super) const KEYS: &[Key] = &[
     key("public_address.ca_file", text("", "a path, or empty", path_or_empty),
         "A PEM file with the certificate authorities to trust for an https:// address. Empty: those of the system."),
 ];
+
+/// What the words of events may be.
+const WORDS: &str = "up to 300 characters in one line, with {name}, {camera}, {time}, {date}, {advice}";
 
 /// First topic segments under the node that are taken, so that no camera can have them as its id.
 pub(super) const RESERVED_IDS: &[&str] = &[
@@ -546,6 +588,10 @@ fn kinds(text: &str) -> Result<(), String> {
     rules::kinds(text).map(drop)
 }
 
+fn requests(text: &str) -> Result<(), String> {
+    Allowed::parse(text).map(drop)
+}
+
 fn hours(text: &str) -> Result<(), String> {
     rules::hours(text).map(drop)
 }
@@ -609,6 +655,15 @@ fn header(text: &str) -> Result<(), String> {
 
 fn empty_or_url(text: &str) -> Result<(), String> {
     if text.is_empty() { Ok(()) } else { url(text) }
+}
+
+fn page_url(text: &str) -> Result<(), String> {
+    let is_page = |scheme: &str| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty());
+    let is_clean = text.len() <= 500 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || is_clean && ["https://", "http://", "homeassistant://"].into_iter().any(is_page) {
+        return Ok(());
+    }
+    needs("an address that begins with https://, http:// or homeassistant://, without spaces")
 }
 
 fn url(text: &str) -> Result<(), String> {

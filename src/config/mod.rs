@@ -33,7 +33,9 @@ pub use sources::Sources;
 
 use crate::logic::picture::Rect;
 use crate::logic::quiet::Policy;
+use crate::logic::request::Allowed;
 use crate::logic::source::Spec;
+use crate::logic::wording::Wording;
 
 /// Reads all layers and checks them: defaults, then the file, the environment and the flags, the later ones winning.
 ///
@@ -70,6 +72,8 @@ pub struct Config {
     pub quiet: Policy,
     /// Face detection and recognition.
     pub faces: Faces,
+    /// In which words people are told of events.
+    pub wording: Wording,
     /// Short films of events; none = nothing is filmed.
     pub clips: Option<Clips>,
     /// The cameras, sorted by id; empty = find one (the first V4L2 camera, else the demo scene).
@@ -152,6 +156,8 @@ pub struct Mqtt {
     pub discovery: bool,
     /// Home Assistant's discovery prefix, without a slash at either end.
     pub discovery_prefix: String,
+    /// Which requests may be asked over MQTT.
+    pub allow_requests: Allowed,
     /// The least time between two live pictures of one camera, 0.5 s to 60 s.
     pub picture_interval: Duration,
 }
@@ -210,6 +216,8 @@ pub struct Broker {
 pub struct Http {
     /// Where it listens.
     pub bind: SocketAddr,
+    /// The address of the page as people open it; none = made of this machine's address.
+    pub url: Option<String>,
     /// MJPEG viewers at once, 1 to 1000.
     pub max_viewers: usize,
     /// Connections at once, 1 to 10 000; at least [`Http::max_viewers`].

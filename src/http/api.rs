@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::reply::{self, Reply};
 use super::{Shared, describe};
 use crate::logic::command::{Answer, Command};
-use crate::logic::entities::{camera_entity, on_off};
+use crate::logic::entities::camera_entity;
 use crate::logic::input::Input;
 use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::problem::{Problem, quoted};
+use crate::logic::request::Wanted;
 use crate::logic::state::{CameraState, State, Status};
 
 /// The appliance answers in microseconds; longer means that it is stuck.
@@ -82,14 +83,14 @@ pub(super) async fn write_entity(
 ) -> Result<Reply, Problem> {
     camera(&shared.now(), id)?;
     let entity = camera_entity(key)?;
-    let command = entity.command(&value(body)?)?;
+    let command = entity.command(&Wanted::parse(body)?.value)?;
     let input = Input::Command { camera: id.into(), command };
     let answer = ask(shared, input, PATIENCE).await?;
     let state = shared.now();
     let mut outcome = json!({ "key": key, "value": entity.state(camera(&state, id)?) });
     match answer {
         Answer::Done | Answer::Data(_) | Answer::Picture(_) => {}
-        Answer::Event(event) => outcome["event"] = json!(event),
+        Answer::Event { id, .. } => outcome["event"] = json!(id),
     }
     Ok(reply::json(StatusCode::OK, &outcome))
 }
@@ -99,9 +100,9 @@ pub(super) async fn take_snapshot(shared: &Shared, id: &str) -> Result<Reply, Pr
     camera(&shared.now(), id)?;
     let input = Input::Command { camera: id.into(), command: Command::Snapshot };
     match ask(shared, input, PATIENCE).await? {
-        Answer::Event(event) => {
-            let path = kept_file::url(&event, KeptFile::Picture);
-            Ok(reply::json(StatusCode::ACCEPTED, &json!({ "event": event, "path": path })))
+        Answer::Event { id, .. } => {
+            let path = kept_file::url(&id, KeptFile::Picture);
+            Ok(reply::json(StatusCode::ACCEPTED, &json!({ "event": id, "path": path })))
         }
         Answer::Done | Answer::Data(_) | Answer::Picture(_) => Err(Problem::Busy),
     }
@@ -118,50 +119,5 @@ pub(super) async fn ask(shared: &Shared, input: Input, patience: Duration) -> Re
     match tokio::time::timeout(patience, answer).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) | Err(_) => Err(Problem::Busy),
-    }
-}
-
-/// The value in a body: plain text as on MQTT, or JSON `{"value": …}` with text, a number or a truth.
-pub(super) fn value(body: &[u8]) -> Result<String, Problem> {
-    let bad = |detail: &str| Problem::BadRequest { detail: detail.into() };
-    let text = std::str::from_utf8(body).map_err(|_| bad("The body is not UTF-8 text"))?.trim();
-    if !text.starts_with('{') {
-        return Ok(text.to_owned());
-    }
-    let parsed: Value = serde_json::from_str(text).map_err(|_| bad("The body is not valid JSON"))?;
-    let fields = parsed.as_object().filter(|fields| fields.len() == 1);
-    match fields.and_then(|fields| fields.get("value")) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Bool(on)) => Ok(on_off(*on).to_owned()),
-        Some(Value::Number(number)) => Ok(number.to_string()),
-        Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => {
-            Err(bad("The body has to be a value, or JSON with the one field \"value\""))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_come_as_text_or_json() {
-        for (body, expected) in [
-            ("ON", "ON"),
-            (" 12.5\n", "12.5"),
-            (r#"{"value":"OFF"}"#, "OFF"),
-            (r#"{"value":true}"#, "ON"),
-            (r#"{ "value": 0.45 }"#, "0.45"),
-            ("", ""),
-        ] {
-            assert_eq!(value(body.as_bytes()).unwrap(), expected, "{body}");
-        }
-        for body in ["{", "{}", r#"{"value":null}"#, r#"{"value":[1]}"#, r#"{"value":1,"x":2}"#, r#"{"v":1}"#]
-        {
-            assert_eq!(value(body.as_bytes()).unwrap_err().code(), "bad_request", "{body}");
-        }
-        assert_eq!(value(&[0xff, 0xfe]).unwrap_err().code(), "bad_request");
-        let deep = format!("{{\"value\":{}", "[".repeat(60_000));
-        assert_eq!(value(deep.as_bytes()).unwrap_err().code(), "bad_request");
     }
 }

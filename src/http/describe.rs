@@ -33,7 +33,7 @@ pub(super) fn state(shared: &Shared, state: &State, now: Instant) -> Value {
 
 /// The newest events, newest first.
 pub(super) fn events(shared: &Shared, state: &State, now: Instant, limit: usize) -> Vec<Value> {
-    state.recent.iter().take(limit).map(|event| event.payload(now, Some(&shared.topics))).collect()
+    state.recent.iter().take(limit).map(|event| event.payload(now, &shared.topics, true)).collect()
 }
 
 fn somebody(slug: &str, name: &str) -> Value {
@@ -65,6 +65,7 @@ fn camera(id: &str, camera: &CameraState) -> Value {
             "area_pct": camera.motion_detail.area_pct,
             "boxes": camera.motion_detail.boxes,
             "reason": camera.motion_detail.reason,
+            "inhibited_until": camera.inhibited.as_ref().map(|inhibited| timestamp(inhibited.until)),
         },
         "present": camera.present.iter().map(|(slug, name)| somebody(slug, name)).collect::<Vec<_>>(),
         "unknown_present": camera.unknown_present,

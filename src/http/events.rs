@@ -17,6 +17,7 @@ use crate::logic::history::{self, Request};
 use crate::logic::input::Input;
 use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::problem::{Problem, quoted};
+use crate::logic::request::Wanted;
 
 /// The archive looks through a million events in a fraction of this; a slow memory card may be writing before.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,7 +36,7 @@ pub(super) async fn list(shared: &Shared, fields: &Map<String, Value>) -> Result
 
 /// `PUT /api/events/<id>/pinned`: `ON` or `OFF`, as text or as JSON.
 pub(super) async fn pin(shared: &Shared, id: &str, body: &[u8]) -> Result<Reply, Problem> {
-    let pinned = match api::value(body)?.as_str() {
+    let pinned = match Wanted::parse(body)?.value.as_str() {
         "ON" => true,
         "OFF" => false,
         other => {
@@ -55,7 +56,7 @@ async fn answer(shared: &Shared, input: Input, patience: Duration) -> Result<Rep
         Answer::Data(data) => Ok(reply::json(StatusCode::OK, &data)),
         Answer::Picture(jpeg) => Ok(reply::body(StatusCode::OK, "image/jpeg", jpeg)),
         Answer::Done => Ok(reply::json(StatusCode::OK, &json!({}))),
-        Answer::Event(_) => Err(Problem::Busy),
+        Answer::Event { .. } => Err(Problem::Busy),
     }
 }
 

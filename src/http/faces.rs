@@ -14,6 +14,7 @@ use crate::logic::command::Answer;
 use crate::logic::faces::training::{MAX_IMAGE_BYTES, Training, image_text};
 use crate::logic::input::Input;
 use crate::logic::problem::{Problem, quoted};
+use crate::logic::request;
 use crate::logic::why::Question;
 
 /// Bytes of a request: a picture as base64 inside JSON.
@@ -47,6 +48,16 @@ fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     serde_json::from_slice(body).map_err(|_| Problem::BadRequest { detail })
 }
 
+/// `POST /api/requests/<verb>`: what MQTT takes on `request/<verb>`.
+pub(super) async fn request(shared: &Shared, verb: &str, body: &[u8]) -> Result<Reply, Problem> {
+    let mut fields = if body.is_empty() { Map::new() } else { json_fields(body)? };
+    // Whoever copies a request of MQTT has one; here each answer finds its asker by itself.
+    fields.remove("transaction");
+    let input = request::read(verb, &fields, &shared.now())?;
+    let data = request::data(api::ask(shared, input, PATIENCE).await?, &shared.topics);
+    Ok(reply::json(StatusCode::OK, &data))
+}
+
 /// `GET /api/why`
 pub(super) async fn why(shared: &Shared, fields: &Map<String, Value>) -> Result<Reply, Problem> {
     answer(shared, Input::Why(Question::parse(fields)?)).await
@@ -61,6 +72,6 @@ pub(super) fn self_test_picture(shared: &Shared) -> Reply {
 async fn answer(shared: &Shared, input: Input) -> Result<Reply, Problem> {
     match api::ask(shared, input, PATIENCE).await? {
         Answer::Data(data) => Ok(reply::json(StatusCode::OK, &data)),
-        Answer::Done | Answer::Event(_) | Answer::Picture(_) => Err(Problem::Busy),
+        Answer::Done | Answer::Event { .. } | Answer::Picture(_) => Err(Problem::Busy),
     }
 }

@@ -66,6 +66,7 @@ pub(super) fn answer(
             | Route::Faces
             | Route::Teach { .. }
             | Route::SelfTestPicture
+            | Route::Request { .. }
             | Route::Why { .. }),
         ) => Err(Problem::NotFound { what: format!("picture at {other}") }),
         Err(problem) => Err(problem),

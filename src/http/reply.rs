@@ -32,20 +32,22 @@ pub(super) fn status(problem: &Problem) -> StatusCode {
         | Problem::NotBuilt { .. }
         | Problem::Privacy
         | Problem::TooManyViewers { .. }
+        | Problem::NoBroker
         | Problem::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Problem::NotANumber { .. }
         | Problem::OutOfRange { .. }
         | Problem::NotAChoice { .. }
         | Problem::RetainedCommand
         | Problem::BadName { .. }
+        | Problem::BadField { .. }
         | Problem::BadRequest { .. } => StatusCode::BAD_REQUEST,
-        Problem::ReadOnly { .. } | Problem::CrossSite => StatusCode::FORBIDDEN,
+        Problem::ReadOnly { .. } | Problem::NotAllowed { .. } | Problem::CrossSite => StatusCode::FORBIDDEN,
         Problem::NotFound { .. } => StatusCode::NOT_FOUND,
         Problem::Unauthorized => StatusCode::UNAUTHORIZED,
         Problem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Problem::Photo(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Problem::Disk { .. } => StatusCode::INSUFFICIENT_STORAGE,
-        Problem::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Problem::TooManyAttempts { .. } | Problem::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
         Problem::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
     }
 }

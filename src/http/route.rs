@@ -56,6 +56,8 @@ pub(super) enum Route {
     Teach { verb: &'static str, fields: Map<String, Value> },
     /// `/api/faces/self_test.svg`
     SelfTestPicture,
+    /// `/api/requests/<verb>`
+    Request { verb: String },
     /// `/api/why?camera=&from=&to=`
     Why { fields: Map<String, Value> },
 }
@@ -96,6 +98,7 @@ impl Route {
                 let verb = VERBS.into_iter().find(|known| *known == verb).ok_or_else(|| no_path(path))?;
                 Self::Teach { verb, fields: query.fields() }
             }
+            ["api", "requests", ref verb @ ..] if !verb.is_empty() => Self::Request { verb: verb.join("/") },
             ["api", "why"] => Self::Why { fields: query.fields() },
             ["api", "cameras", camera, ref rest @ ..] if !camera.is_empty() => {
                 let camera = camera.to_owned();
@@ -135,7 +138,10 @@ impl Route {
             Self::Event { .. } => &[Method::GET, Method::DELETE],
             Self::EventPin { .. } => &[Method::PUT],
             Self::Entity { .. } => &[Method::GET, Method::PUT],
-            Self::TakeSnapshot { .. } | Self::Teach { .. } | Self::TryNotify { .. } => &[Method::POST],
+            Self::TakeSnapshot { .. }
+            | Self::Teach { .. }
+            | Self::TryNotify { .. }
+            | Self::Request { .. } => &[Method::POST],
         }
     }
 
@@ -159,6 +165,7 @@ impl Route {
             | Self::Faces
             | Self::Teach { .. }
             | Self::SelfTestPicture
+            | Self::Request { .. }
             | Self::Why { .. } => false,
         }
     }
@@ -215,6 +222,7 @@ impl fmt::Display for Route {
             Self::Faces => write!(to, "/api/faces"),
             Self::Teach { verb, .. } => write!(to, "/api/faces/{verb}"),
             Self::SelfTestPicture => write!(to, "/api/faces/self_test.svg"),
+            Self::Request { verb } => write!(to, "/api/requests/{verb}"),
             Self::Why { .. } => write!(to, "/api/why"),
         }
     }
@@ -326,6 +334,7 @@ mod tests {
             Route::Faces,
             Route::Teach { verb: "enrol", fields: Map::new() },
             Route::SelfTestPicture,
+            Route::Request { verb: "motion/inhibit".into() },
             Route::Why { fields: Map::new() },
         ]
     }

@@ -128,6 +128,10 @@ async fn dispatch(
             let body = body(faces::MAX_BODY, faces::BODY_TIME, request).await?;
             faces::teach(shared, verb, fields.clone(), &body).await?
         }
+        Route::Request { verb } => {
+            let body = body(faces::MAX_BODY, faces::BODY_TIME, request).await?;
+            faces::request(shared, verb, &body).await?
+        }
         Route::SelfTestPicture => faces::self_test_picture(shared),
         Route::Why { fields } => faces::why(shared, fields).await?,
     };

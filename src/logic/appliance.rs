@@ -2,8 +2,10 @@
 //!
 //! Not here: the detectors (they run beside it and report), and how effects are carried out ([`crate::app`]).
 
+mod announce;
 mod archive;
 mod faces;
+mod inhibit;
 mod motion;
 mod node;
 mod plan;
@@ -15,19 +17,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value};
-use ulid::Ulid;
+use serde_json::{Map, Value, json};
 
 use super::command::{Answer, Command};
 use super::effect::{CameraOrder, Effect, FacesOrder, MotionOrder};
 use super::entities::{self, CAMERA};
-use super::events::{Event, Picture, Sort};
+use super::events::{Event, Sort};
 use super::input::{CameraNews, Input, Now};
 use super::problem::{Problem, quoted};
 use super::quiet::Quiet;
-use super::rules::{self, Rule};
+use super::rules::Rule;
 use super::state::{CameraState, Settings, State, Status};
 use super::why::WhyLog;
+use super::wording::Wording;
+use announce::{EventDraft, tenths};
 use motion::Episode;
 pub use plan::{CameraPlan, Plan};
 
@@ -55,6 +58,7 @@ pub struct Appliance {
     known_at: Option<Instant>,
     quiet: Quiet,
     targets: Vec<(String, Rule)>,
+    wording: Wording,
     zone: TimeZone,
     why: WhyLog,
     /// Cameras where something moves that has not lasted long enough yet.
@@ -75,7 +79,18 @@ impl Appliance {
     /// An appliance before its first input. `seed` is random; it keeps event ids apart from those of earlier runs.
     #[must_use]
     pub fn new(plan: Plan, now: Now, seed: u64) -> Self {
-        let Plan { cameras, quiet, url, public_address, has_strips, asks_address, targets, zone } = plan;
+        let Plan {
+            cameras,
+            quiet,
+            url,
+            public_address,
+            has_strips,
+            asks_address,
+            targets,
+            wording,
+            declined,
+            zone,
+        } = plan;
         let cameras = cameras
             .into_iter()
             .map(|plan| {
@@ -85,7 +100,8 @@ impl Appliance {
                 (id, CameraState { name, area, status, settings, since: now.wall, ..CameraState::default() })
             })
             .collect();
-        let state = State { cameras, url, public_address, has_strips, asks_address, ..State::default() };
+        let state =
+            State { cameras, url, public_address, has_strips, asks_address, declined, ..State::default() };
         let first_strip = now.instant + archive::STRIP_DELAY;
         let strips_due =
             state.cameras.keys().filter(|_| has_strips).map(|id| (id.clone(), first_strip)).collect();
@@ -96,6 +112,7 @@ impl Appliance {
             met: BTreeMap::new(),
             quiet: Quiet::new(quiet),
             targets,
+            wording,
             zone,
             started: Some(now.instant + START_TOLD_AFTER),
             known_at: None,
@@ -125,7 +142,14 @@ impl Appliance {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let presence = self.last_seen.values().min().map(|seen| *seen + PRESENCE_HOLD);
-        presence.into_iter().chain(self.started).chain(self.strips_due.values().copied()).min()
+        let inhibited =
+            self.state.cameras.values().filter_map(|camera| Some(camera.inhibited.as_ref()?.deadline));
+        presence
+            .into_iter()
+            .chain(inhibited)
+            .chain(self.started)
+            .chain(self.strips_due.values().copied())
+            .min()
     }
 
     /// Handles one input: what it leads to, and the answer for whoever asked.
@@ -159,6 +183,10 @@ impl Appliance {
             Input::TryNotify(target) => vec![Effect::TryNotify(target)],
             Input::PublicAddress(address) => self.public_address(now, address),
             Input::Attack(address) => vec![self.attack(now, address)],
+            Input::Ping => return Ok((Answer::Data(json!({ "pong": true })), Vec::new())),
+            Input::Discovery(wish) => self.discovery(wish),
+            Input::Declined(object) => self.declined(object),
+            Input::Inhibit { camera, time, reason } => return self.inhibit(now, &camera, time, reason),
             Input::Why(question) => return Ok((Answer::Data(self.why_not(now, &question)?), Vec::new())),
             Input::Health(node, viewers) => {
                 self.state.node = node;
@@ -176,7 +204,10 @@ impl Appliance {
                 Vec::new()
             }
             Input::RenewStrips => self.all_strips(),
-            Input::Tick => self.started(now).into_iter().chain(self.strips(now.instant)).collect(),
+            Input::Tick => {
+                self.end_inhibitions(now.instant);
+                self.started(now).into_iter().chain(self.strips(now.instant)).collect()
+            }
         };
         self.end_presence(now.instant);
         Ok((Answer::Done, effects))
@@ -243,7 +274,7 @@ impl Appliance {
         camera.status.shows_picture()?;
         let event = self.event_id(now);
         let effect = Effect::TakeSnapshot { camera: id.into(), id: event.clone() };
-        Ok((Answer::Event(event), vec![effect]))
+        Ok((Answer::Event { camera: id.into(), id: event }, vec![effect]))
     }
 
     fn camera_news(&mut self, now: Now, id: &str, news: CameraNews) -> Vec<Effect> {
@@ -301,7 +332,7 @@ impl Appliance {
         let Some(camera) = self.state.cameras.get(id).filter(|camera| !camera.settings.privacy) else {
             return Vec::new();
         };
-        let title = format!("Snapshot of {}", camera.name);
+        let title = Some(format!("Snapshot of {}", camera.name));
         let detail = Map::new();
         let event = EventDraft { sort: Sort::Snapshot, event_type: "snapshot", title, detail, quiet: None };
         let event = self.announce_as(now, event_id, Some(id), event, captured_at, jpeg.into());
@@ -318,89 +349,6 @@ impl Appliance {
             stays
         });
     }
-
-    fn announce(
-        &mut self,
-        now: Now,
-        camera: &str,
-        event: EventDraft,
-        captured_at: Instant,
-        jpeg: Option<Bytes>,
-    ) -> Arc<Event> {
-        let id = self.event_id(now);
-        self.announce_as(now, id, Some(camera), event, captured_at, jpeg)
-    }
-
-    fn announce_as(
-        &mut self,
-        now: Now,
-        id: String,
-        camera: Option<&str>,
-        event: EventDraft,
-        captured_at: Instant,
-        jpeg: Option<Bytes>,
-    ) -> Arc<Event> {
-        let EventDraft { sort, event_type, title, detail, quiet } = event;
-        let mut event = Event {
-            id,
-            camera: camera.map(str::to_owned),
-            sort,
-            event_type,
-            captured_at,
-            decided_at: now.instant,
-            ts: now.wall_at(captured_at),
-            title,
-            picture: jpeg.map(Picture::new),
-            quiet,
-            tell: Vec::new(),
-            detail,
-        };
-        event.tell = self.who_is_told(now, &event);
-        let event = Arc::new(event);
-        self.strip_is_due(&event);
-        self.state.recent.push_front(Arc::clone(&event));
-        self.state.recent.truncate(RECENT_EVENTS);
-        event
-    }
-
-    /// Names of the targets whose rules want the event. That a message failed is told to none: it would fare no better.
-    fn who_is_told(&self, now: Now, event: &Event) -> Vec<String> {
-        if event.event_type == "notify_failed" {
-            return Vec::new();
-        }
-        let about = rules::About {
-            sort: event.sort.word(),
-            event_type: event.event_type,
-            camera: event.camera.as_deref(),
-            person: event.person(),
-            is_worth_telling: event.is_worth_telling(),
-        };
-        let local = self.zone.to_datetime(now.wall);
-        let alone = self.known_at.map(|at| now.instant.saturating_duration_since(at));
-        let told = self.targets.iter().filter(|(_, rule)| rule.wants(&about, local, alone));
-        told.map(|(name, _)| name.clone()).collect()
-    }
-
-    fn event_id(&mut self, now: Now) -> String {
-        self.serial += 1;
-        let millis = u64::try_from(now.wall.as_millisecond()).unwrap_or(0);
-        Ulid::from_parts(millis, self.serial).to_string()
-    }
-}
-
-/// An event before it has an id.
-struct EventDraft {
-    sort: Sort,
-    event_type: &'static str,
-    title: String,
-    detail: Map<String, Value>,
-    /// Why nobody is told, if so.
-    quiet: Option<&'static str>,
-}
-
-/// Seconds as events tell them.
-fn tenths(time: Duration) -> Value {
-    ((time.as_secs_f64() * 10.0).round() / 10.0).into()
 }
 
 fn no_camera(id: &str) -> Problem {

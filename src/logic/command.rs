@@ -37,8 +37,13 @@ pub enum Command {
 pub enum Answer {
     /// It was carried out; the state tells the rest.
     Done,
-    /// It made the event with this id.
-    Event(String),
+    /// It made an event.
+    Event {
+        /// Id of the camera.
+        camera: String,
+        /// Id of the event.
+        id: String,
+    },
     /// It led to this.
     Data(Value),
     /// It led to this picture, a JPEG.

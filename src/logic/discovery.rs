@@ -31,6 +31,8 @@ pub struct Installation {
     pub camera_uuids: std::collections::BTreeMap<String, String>,
     /// Version of this program.
     pub version: String,
+    /// The machine in its own words, such as `Raspberry Pi 4 Model B Rev 1.4`; empty if unknown.
+    pub hardware: String,
     /// Address of the page, for the "Visit" link; empty if unknown.
     pub url: String,
 }
@@ -44,11 +46,17 @@ pub struct Document {
     pub body: Value,
 }
 
+/// Object id of the device of the node with this id.
+#[must_use]
+pub fn node_object(uuid: &str) -> String {
+    format!("doorward_{uuid}")
+}
+
 impl Installation {
     /// Object id of the node's own device; every device of ours begins with it.
     #[must_use]
     pub fn node_object(&self) -> String {
-        format!("doorward_{}", self.node_uuid)
+        node_object(&self.node_uuid)
     }
 
     /// Object id of a camera's device.
@@ -73,16 +81,16 @@ impl Installation {
             .collect();
         let asked_only = ["event/address_changed", "public_address"];
         for entity in NODE.iter().filter(|entity| state.asks_address || !asked_only.contains(&entity.key)) {
-            let mut node = component(entity, &object, &topics.node_entity(entity.key));
-            if entity.key == "archive_mb" {
-                // For the few who look for it.
-                node.insert("en".into(), json!(false));
-            }
+            let node = component(entity, &object, &topics.node_entity(entity.key));
             components.insert(entity.component(), Value::Object(node));
         }
         components.extend(self_test_components(&object, topics));
+        suggest_ids(&mut components, &format!("doorward_{}", topics.node()));
         let mut device = self.device(&object, &self.node_name, "Doorward");
-        device.insert("sw".into(), json!(self.version));
+        device.insert("sn".into(), json!(self.node_uuid));
+        if !self.hardware.is_empty() {
+            device.insert("hw".into(), json!(self.hardware));
+        }
         let body = json!({
             "dev": device,
             "o": self.origin(),
@@ -103,8 +111,8 @@ impl Installation {
             let component = person_component(&object, id, slug, person, topics);
             components.insert(format!("{PERSON}{slug}"), component);
         }
+        suggest_ids(&mut components, id);
         let mut device = self.device(&object, &camera.name, "Camera");
-        device.insert("sw".into(), json!(self.version));
         device.insert("via_device".into(), json!(self.node_object()));
         if !camera.area.is_empty() {
             device.insert("sa".into(), json!(camera.area));
@@ -126,6 +134,7 @@ impl Installation {
         device.insert("name".into(), json!(name));
         device.insert("mf".into(), json!("Doorward"));
         device.insert("mdl".into(), json!(model));
+        device.insert("sw".into(), json!(self.version));
         if !self.url.is_empty() {
             device.insert("cu".into(), json!(self.url));
         }
@@ -134,6 +143,19 @@ impl Installation {
 
     fn origin(&self) -> Value {
         json!({ "name": "doorward", "sw": self.version })
+    }
+}
+
+/// Entity ids for a new device, the same in every version and language of Home Assistant; what people changed stays.
+fn suggest_ids(components: &mut Map<String, Value>, prefix: &str) {
+    for (id, component) in components {
+        let Some(component) = component.as_object_mut() else { continue };
+        let platform = component.get("p").and_then(Value::as_str).unwrap_or_default();
+        // The device's main entity has no name of its own.
+        let is_main = component.get("name").is_none_or(Value::is_null);
+        let name = if is_main { String::new() } else { format!("_{id}") };
+        let suggestion = format!("{platform}.{prefix}{name}");
+        component.insert("default_entity_id".into(), json!(suggestion));
     }
 }
 
@@ -251,6 +273,9 @@ fn camera_component(entity: &Entity<CameraState>, object: &str, camera: &str, to
 fn component<S>(entity: &Entity<S>, object: &str, topic: &str) -> Map<String, Value> {
     let mut map =
         base_component(platform(&entity.kind), object, &entity.component(), entity.name, entity.icon);
+    if !entity.is_enabled() {
+        map.insert("en".into(), json!(false));
+    }
     match entity.category {
         Category::Primary => {}
         Category::Config => drop(map.insert("entity_category".into(), json!("config"))),
@@ -371,8 +396,8 @@ fn state_topics(document: &Value) -> Vec<&str> {
 
 /// The documents to publish, in order, so that the broker goes from what it holds to `wanted`.
 ///
-/// Leaving a component out removes nothing in Home Assistant, so a document that loses components is first published
-/// with only the platform for each of those.
+/// Leaving a component out removes nothing in Home Assistant, and neither does another platform in its place, so a document that loses
+/// components is first published with only the platform for each of those.
 #[must_use]
 pub fn steps(held: Option<&Value>, wanted: &Value) -> Vec<Value> {
     let Some(held) = held else { return vec![wanted.clone()] };
@@ -383,9 +408,11 @@ pub fn steps(held: Option<&Value>, wanted: &Value) -> Vec<Value> {
     let components = |document: &Value| document.get("cmps").and_then(Value::as_object).cloned();
     let (held, now) = (components(held).unwrap_or_default(), wanted.get("cmps").and_then(Value::as_object));
     let now = now.unwrap_or(&empty);
+    let stays =
+        |id: &String, component: &Value| now.get(id).is_some_and(|now| now.get("p") == component.get("p"));
     let gone: Map<String, Value> = held
         .iter()
-        .filter(|(id, component)| !now.contains_key(*id) && !has_said_farewell(component))
+        .filter(|(id, component)| !stays(id, component) && !has_said_farewell(component))
         .filter_map(|(id, component)| Some((id.clone(), json!({ "p": component.get("p")? }))))
         .collect();
     if gone.is_empty() {

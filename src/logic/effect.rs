@@ -1,11 +1,13 @@
 //! What the appliance wants done in the world, as plain values; [`crate::app`] carries it out.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::events::Event;
 use super::faces::training::{Job, Training};
 use super::history::{self, Addition};
 use super::picture::Rect;
+use super::request::Discovery;
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -51,6 +53,8 @@ pub enum Effect {
     ForgetPerson(String),
     /// Draw the day of a camera anew for those who show it.
     RenewStrip(String),
+    /// Have the MQTT session carry this out and answer whoever asked.
+    Discovery(Discovery),
     /// Tell the named target, or all, a trial message, and answer whoever asked.
     TryNotify(Option<String>),
     /// Keep the settings of the state on disk.
@@ -94,6 +98,8 @@ pub enum MotionOrder {
         /// Square pixels.
         min_area: f64,
     },
+    /// Take nothing for motion until then.
+    Inhibit(Option<Instant>),
     /// Take the next picture as background.
     Reset,
 }

@@ -175,6 +175,13 @@ impl<S> Entity<S> {
         }
     }
 
+    /// Whether Home Assistant shows it without being asked: what few look for is enabled by those who do.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        const RARE: [&str; 4] = ["archive_mb", "latency_ms", "measured_fps", "viewers"];
+        !RARE.contains(&self.key)
+    }
+
     /// Whether people can set it to a value (buttons are pressed, not set).
     #[must_use]
     pub fn is_setting(&self) -> bool {

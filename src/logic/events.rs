@@ -106,8 +106,10 @@ pub struct Event {
     pub decided_at: Instant,
     /// When the frame was delivered, as wall time.
     pub ts: Timestamp,
-    /// What it says, in a sentence.
+    /// What it says, in a line.
     pub title: String,
+    /// What there is to say besides, in a sentence.
+    pub message: String,
     /// The picture that belongs to it.
     pub picture: Option<Picture>,
     /// Why nobody is told although it would be worth telling: the key of the setting.
@@ -167,10 +169,11 @@ impl Event {
         self.detail.get("person").and_then(Value::as_str)
     }
 
-    /// The payload, as it is true at `now`. `topics` is given if the picture was sent over MQTT, to say where.
+    /// The payload, as it is true at `now`; `with_picture` if the picture was sent over MQTT.
     #[must_use]
-    pub fn payload(&self, now: Instant, topics: Option<&Topics>) -> Value {
-        let mut payload = self.fields(now, topics);
+    pub fn payload(&self, now: Instant, topics: &Topics, with_picture: bool) -> Value {
+        let mut payload = self.fields(now, with_picture.then_some(topics));
+        payload.insert("request_topic".into(), json!(topics.requests()));
         payload.insert("age_ms".into(), json!(self.age_ms(now)));
         let waited = now.saturating_duration_since(self.decided_at);
         payload.insert("live".into(), json!(waited < LIVE));
@@ -206,6 +209,7 @@ impl Event {
             decided_at: now,
             ts: text("ts").and_then(|ts| ts.parse().ok()).unwrap_or_default(),
             title: text("title").unwrap_or_default().to_owned(),
+            message: text("message").unwrap_or_default().to_owned(),
             picture: jpeg.map(Picture::new),
             quiet: None,
             tell: Vec::new(),
@@ -224,6 +228,7 @@ impl Event {
         fields.insert("sort".into(), json!(self.sort.word()));
         fields.insert("ts".into(), json!(timestamp(self.ts)));
         fields.insert("title".into(), json!(self.title));
+        fields.insert("message".into(), json!(self.message));
         fields.insert("notify".into(), json!(self.is_worth_telling()));
         if let Some(quiet) = self.quiet {
             fields.insert("quiet".into(), json!(quiet));

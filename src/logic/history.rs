@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::entities;
 use super::events::Sort;
+use super::fields::Fields;
 use super::problem::{Problem, quoted};
 
 /// Events in one answer at most, and without `limit`.
@@ -119,117 +120,60 @@ impl Request {
     /// # Errors
     /// What is unknown, missing or of the wrong kind, with the field and what it takes.
     pub fn parse(verb: &str, body: &Map<String, Value>) -> Result<Request, Problem> {
-        let fields = Fields { verb, body };
+        let request = format!("events/{verb}");
+        let fields = Fields { request: &request, body };
+        let id = || fields.needed("event_id", "the id of an event");
         match verb {
-            "list" => fields.query().map(Request::List),
+            "list" => query(fields).map(Request::List),
             "get" | "delete" => {
                 fields.only(&["event_id"])?;
-                let id = fields.event_id()?;
-                Ok(if verb == "get" { Request::Get(id) } else { Request::Delete(id) })
+                id().map(if verb == "get" { Request::Get } else { Request::Delete })
             }
             "pin" => {
                 fields.only(&["event_id", "pinned"])?;
-                let pinned = match body.get("pinned") {
-                    None => true,
-                    Some(Value::Bool(pinned)) => *pinned,
-                    Some(_) => return Err(fields.bad("pinned", "true or false")),
-                };
-                Ok(Request::Pin { id: fields.event_id()?, pinned })
+                Ok(Request::Pin { pinned: fields.flag("pinned")?.unwrap_or(true), id: id()? })
             }
             other => Err(Problem::NotFound { what: format!("request events/{}", quoted(other)) }),
         }
     }
 }
 
-struct Fields<'a> {
-    verb: &'a str,
-    body: &'a Map<String, Value>,
+/// Words of sorts and of event types; a word that no event has would find nothing in silence.
+fn types(fields: Fields<'_>) -> Result<Vec<String>, Problem> {
+    let text = fields.text("type")?.unwrap_or_default();
+    let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    let sorts: Vec<&str> = Sort::ALL.iter().map(|sort| sort.word()).collect();
+    let is_known = |word: &str| sorts.contains(&word) || entities::event_types().any(|known| known == word);
+    match words.iter().find(|word| !is_known(word)) {
+        None => Ok(words.into_iter().map(str::to_owned).collect()),
+        Some(odd) => Err(Problem::NotAChoice {
+            value: quoted(odd),
+            allowed: format!("{}, or an event type such as unknown or start", sorts.join(", ")),
+        }),
+    }
 }
 
-impl Fields<'_> {
-    fn bad(&self, key: &str, wanted: &str) -> Problem {
-        Problem::BadRequest { detail: format!("events/{} needs {wanted} in \"{key}\"", self.verb) }
+fn query(fields: Fields<'_>) -> Result<Query, Problem> {
+    fields.only(&["from", "to", "type", "camera", "person", "limit", "offset"])?;
+    let count = |key, min: usize, max: usize| {
+        let number = fields.count(key, min as u64, max as u64)?;
+        Ok::<_, Problem>(number.and_then(|number| usize::try_from(number).ok()))
+    };
+    let query = Query {
+        from: fields.time("from")?,
+        to: fields.time("to")?,
+        types: types(fields)?,
+        camera: fields.text("camera")?,
+        person: fields.text("person")?,
+        limit: count("limit", 1, MOST_LISTED)?.unwrap_or(LISTED),
+        offset: count("offset", 0, MOST_SKIPPED)?.unwrap_or(0),
+    };
+    if let (Some(from), Some(to)) = (query.from, query.to)
+        && from > to
+    {
+        return Err(fields.wrong("takes no \"from\" that is later than \"to\""));
     }
-
-    fn only(&self, known: &[&str]) -> Result<(), Problem> {
-        match self.body.keys().find(|key| !known.contains(&key.as_str())) {
-            None => Ok(()),
-            Some(odd) => Err(Problem::BadRequest {
-                detail: format!(
-                    "events/{} takes no \"{}\", only {}",
-                    self.verb,
-                    quoted(odd),
-                    known.join(", ")
-                ),
-            }),
-        }
-    }
-
-    fn text(&self, key: &str) -> Result<Option<String>, Problem> {
-        match self.body.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(self.bad(key, "text")),
-        }
-    }
-
-    fn event_id(&self) -> Result<String, Problem> {
-        self.text("event_id")?.ok_or_else(|| self.bad("event_id", "the id of an event"))
-    }
-
-    fn time(&self, key: &str) -> Result<Option<Timestamp>, Problem> {
-        let Some(text) = self.text(key)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| self.bad(key, "a time such as 2026-01-02T03:04:05Z"))
-    }
-
-    fn count(&self, key: &str, min: usize, max: usize) -> Result<Option<usize>, Problem> {
-        let wanted = || self.bad(key, &format!("a whole number from {min} to {max}"));
-        let number = match self.body.get(key) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Number(number)) => number.as_u64(),
-            Some(Value::String(text)) => text.parse().ok(),
-            Some(_) => None,
-        };
-        let number = number.and_then(|number| usize::try_from(number).ok()).ok_or_else(wanted)?;
-        if (min..=max).contains(&number) { Ok(Some(number)) } else { Err(wanted()) }
-    }
-
-    /// Words of sorts and of event types; a word that no event has would find nothing in silence.
-    fn types(&self) -> Result<Vec<String>, Problem> {
-        let text = self.text("type")?.unwrap_or_default();
-        let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
-        let sorts: Vec<&str> = Sort::ALL.iter().map(|sort| sort.word()).collect();
-        let is_known =
-            |word: &str| sorts.contains(&word) || entities::event_types().any(|known| known == word);
-        match words.iter().find(|word| !is_known(word)) {
-            None => Ok(words.into_iter().map(str::to_owned).collect()),
-            Some(odd) => Err(Problem::NotAChoice {
-                value: quoted(odd),
-                allowed: format!("{}, or an event type such as unknown or start", sorts.join(", ")),
-            }),
-        }
-    }
-
-    fn query(&self) -> Result<Query, Problem> {
-        self.only(&["from", "to", "type", "camera", "person", "limit", "offset"])?;
-        let types = self.types()?;
-        let query = Query {
-            from: self.time("from")?,
-            to: self.time("to")?,
-            types,
-            camera: self.text("camera")?,
-            person: self.text("person")?,
-            limit: self.count("limit", 1, MOST_LISTED)?.unwrap_or(LISTED),
-            offset: self.count("offset", 0, MOST_SKIPPED)?.unwrap_or(0),
-        };
-        if let (Some(from), Some(to)) = (query.from, query.to)
-            && from > to
-        {
-            return Err(Problem::BadRequest { detail: "\"from\" is later than \"to\"".into() });
-        }
-        Ok(query)
-    }
+    Ok(query)
 }
 
 /// The target that a trial message is for; none = all of them.
@@ -237,15 +181,9 @@ impl Fields<'_> {
 /// # Errors
 /// What is unknown or of the wrong kind.
 pub fn target_to_try(body: &Map<String, Value>) -> Result<Option<String>, Problem> {
-    let bad = |detail: String| Problem::BadRequest { detail };
-    match body.iter().find(|(key, _)| *key != "target") {
-        Some((odd, _)) => Err(bad(format!("notify/test takes no \"{}\", only target", quoted(odd)))),
-        None => match body.get("target") {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(target)) => Ok(Some(target.clone())),
-            Some(_) => Err(bad("notify/test needs text in \"target\"".into())),
-        },
-    }
+    let fields = Fields { request: "notify/test", body };
+    fields.only(&["target"])?;
+    fields.text("target")
 }
 
 /// An event on its way to one target; on the disk until it has arrived or was given up.

@@ -15,6 +15,7 @@ use super::faces::training::{Changed, Training};
 use super::history::{self, ArchiveNews};
 use super::picture::Rect;
 use super::problem::Problem;
+use super::request::Discovery;
 use super::state::{NodeState, Opened, Person};
 use super::why::Question;
 
@@ -91,6 +92,21 @@ pub enum Input {
     Training(Training),
     /// What somebody taught has been carried out.
     Taught(Changed),
+    /// Somebody wants to know whether anybody is there.
+    Ping,
+    /// Somebody asks for something about the devices in Home Assistant.
+    Discovery(Discovery),
+    /// A person has deleted the device with this object id in Home Assistant.
+    Declined(String),
+    /// Something outside knows that what moves now is of no interest.
+    Inhibit {
+        /// Camera id.
+        camera: String,
+        /// For how long; zero ends it.
+        time: Duration,
+        /// Why, for people; may be empty.
+        reason: String,
+    },
     /// Somebody asks why there was no event.
     Why(Question),
     /// Somebody asks for events that are kept.

@@ -80,6 +80,27 @@ pub enum Problem {
         /// What is wrong with it.
         detail: String,
     },
+    /// A field of a request cannot be used.
+    BadField {
+        /// The verb of the request.
+        request: String,
+        /// The field.
+        field: String,
+        /// What it takes.
+        needs: String,
+    },
+    /// The request is not on the list of those that are allowed over MQTT.
+    NotAllowed {
+        /// Its verb.
+        request: String,
+    },
+    /// The same request came too often.
+    TooOften {
+        /// Its verb.
+        request: String,
+    },
+    /// There is no connection to a broker.
+    NoBroker,
     /// The camera shows nothing because privacy is on.
     Privacy,
     /// No credential, or a wrong one.
@@ -140,7 +161,10 @@ impl Problem {
             Self::ReadOnly { .. } => "read_only",
             Self::NotFound { .. } => "not_found",
             Self::RetainedCommand => "retained_command",
-            Self::BadRequest { .. } => "bad_request",
+            Self::BadRequest { .. } | Self::BadField { .. } => "bad_request",
+            Self::NotAllowed { .. } => "not_allowed",
+            Self::TooOften { .. } => "too_often",
+            Self::NoBroker => "no_broker",
             Self::Privacy => "privacy",
             Self::Unauthorized => "unauthorized",
             Self::TooLarge { .. } => "too_large",
@@ -152,6 +176,15 @@ impl Problem {
             Self::BadName { .. } => "bad_name",
             Self::Disk { .. } => "disk",
             Self::Busy => "busy",
+        }
+    }
+
+    /// The field of a request that is at fault, if it is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::BadField { field, .. } => Some(field),
+            _ => None,
         }
     }
 
@@ -172,7 +205,10 @@ impl Problem {
             Self::ReadOnly { .. } => "Cannot be set",
             Self::NotFound { .. } => "Not found",
             Self::RetainedCommand => "Retained command ignored",
-            Self::BadRequest { .. } => "Bad request",
+            Self::BadRequest { .. } | Self::BadField { .. } => "Bad request",
+            Self::NotAllowed { .. } => "Not allowed over MQTT",
+            Self::TooOften { .. } => "Too often",
+            Self::NoBroker => "No broker",
             Self::Privacy => "Privacy is on",
             Self::Unauthorized => "Not signed in",
             Self::TooLarge { .. } => "Too large",
@@ -215,6 +251,12 @@ impl Problem {
                 "The message is retained and would be carried out again at each reconnect. Send it without the retain flag.".into()
             }
             Self::BadRequest { detail } => format!("{detail}."),
+            Self::BadField { request, field, needs } => format!("{request} needs {needs} in \"{field}\"."),
+            Self::NotAllowed { request } => {
+                format!("{request} may not be asked over MQTT here. Add it to mqtt.allow_requests, or ask with the doorward command or over HTTP.")
+            }
+            Self::TooOften { request } => format!("{request} was asked too often. Wait a second between two of them."),
+            Self::NoBroker => "The broker is not connected. Try again when it is back.".into(),
             Self::Privacy => "The camera is closed and no picture is kept. Switch privacy off to see it.".into(),
             Self::Unauthorized => {
                 "Send the token as \"Authorization: Bearer …\", as ?token=…, or as the password of Basic authentication.".into()

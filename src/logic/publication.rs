@@ -126,6 +126,8 @@ fn motion_details(camera: &CameraState) -> Value {
         "area_pct": motion.area_pct,
         "boxes": motion.box_list(),
         "reason": motion.reason,
+        "inhibited_until": camera.inhibited.as_ref().map(|inhibited| timestamp(inhibited.until)),
+        "inhibit_reason": camera.inhibited.as_ref().map(|inhibited| &inhibited.reason),
     })
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Not here: things that happened; those are [`super::events`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -33,6 +34,8 @@ pub struct State {
     pub url: String,
     /// Address of the house as seen from outside, where somebody is asked for it.
     pub public_address: Option<String>,
+    /// Object ids of devices that a person has deleted in Home Assistant; they stay away until somebody asks for them.
+    pub declined: BTreeSet<String>,
     /// Whether each camera's day is shown as one picture.
     pub has_strips: bool,
     /// Whether somebody is asked for the address of the house as seen from outside.
@@ -189,6 +192,8 @@ pub struct CameraState {
     pub motion: bool,
     /// What moves, or why motion was held back.
     pub motion_detail: MotionDetail,
+    /// Until when motion is held back, and why, if somebody asked for that.
+    pub inhibited: Option<Inhibited>,
     /// The people in view: slug and display name.
     pub present: BTreeMap<String, String>,
     /// Whether somebody unknown is in view.
@@ -220,6 +225,17 @@ impl CameraState {
         self.present.clear();
         self.unknown_present = false;
     }
+}
+
+/// Motion that is held back because something outside knows better: rain, a light that was switched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inhibited {
+    /// Until then, for people.
+    pub until: Timestamp,
+    /// Until then, for the clock.
+    pub deadline: Instant,
+    /// Why, in the words of whoever asked; may be empty.
+    pub reason: String,
 }
 
 /// Details of motion.

@@ -33,6 +33,8 @@ pub enum Incoming {
         /// The verb, such as `motion/reset`.
         verb: String,
     },
+    /// Facts about this node, perhaps said by another one of the same name.
+    Info,
     /// Home Assistant comes or goes.
     HomeAssistant,
     /// A device document under the discovery prefix, perhaps ours.
@@ -64,8 +66,25 @@ impl Topics {
     /// Whether an appliance of this house may have published there: below the base topic, whatever the node was called.
     #[must_use]
     pub fn is_ours(&self, topic: &str) -> bool {
-        let house = self.base.rsplit_once('/').map_or("", |(house, _)| house);
-        below(topic, house).is_some() && !topic.contains(['+', '#'])
+        below(topic, self.house()).is_some() && !topic.contains(['+', '#'])
+    }
+
+    /// A filter for everything of the appliances of this house.
+    #[must_use]
+    pub fn everything(&self) -> String {
+        format!("{}/#", self.house())
+    }
+
+    /// The id of the node: the last segment of the common beginning.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.base.rsplit_once('/').map_or(&self.base, |(_, node)| node)
+    }
+
+    /// The base topic of all nodes.
+    #[must_use]
+    pub fn house(&self) -> &str {
+        self.base.rsplit_once('/').map_or("", |(house, _)| house)
     }
 
     /// Availability of the node; last will.
@@ -152,6 +171,18 @@ impl Topics {
         format!("{}/{camera}/image/event/{event}", self.base)
     }
 
+    /// Where requests go: the verb follows.
+    #[must_use]
+    pub fn requests(&self) -> String {
+        format!("{}/request", self.base)
+    }
+
+    /// Where it is told what came of a value for an entity.
+    #[must_use]
+    pub fn ack(&self, camera: &str, key: &str) -> String {
+        format!("{}/{camera}/{key}/ack", self.base)
+    }
+
     /// Where the answer to a request goes.
     #[must_use]
     pub fn response(&self, verb: &str) -> String {
@@ -176,7 +207,7 @@ impl Topics {
         vec![
             self.set("+", "+"),
             self.press("+", "+"),
-            format!("{}/request/#", self.base),
+            format!("{}/#", self.requests()),
             self.home_assistant(),
             self.document("+"),
         ]
@@ -191,6 +222,9 @@ impl Topics {
         if let Some(rest) = below(topic, &self.discovery) {
             let object = rest.strip_prefix("device/")?.strip_suffix("/config")?;
             return (!object.contains('/')).then(|| Incoming::Document { object: object.into() });
+        }
+        if topic == self.info() {
+            return Some(Incoming::Info);
         }
         let rest = below(topic, &self.base)?;
         if let Some(verb) = rest.strip_prefix("request/") {

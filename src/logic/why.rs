@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::events::timestamp;
-use super::problem::{Problem, quoted};
+use super::fields::Fields;
+use super::problem::Problem;
 
 /// Entries kept, over all cameras.
 const MAX_ENTRIES: usize = 500;
@@ -58,26 +59,9 @@ impl Question {
     /// # Errors
     /// What is unknown or of the wrong kind, with the field.
     pub fn parse(body: &Map<String, Value>) -> Result<Question, Problem> {
-        let bad = |detail: String| Problem::BadRequest { detail };
-        if let Some(odd) = body.keys().find(|key| !["camera", "from", "to"].contains(&key.as_str())) {
-            return Err(bad(format!("why takes no \"{}\", only camera, from, to", quoted(odd))));
-        }
-        let text = |key: &str| match body.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(bad(format!("why needs text in \"{key}\""))),
-        };
-        let time = |key: &str| {
-            let Some(text) = text(key)? else { return Ok(None) };
-            let what = || {
-                bad(format!(
-                    "why needs a time such as 2026-01-02T03:04:05Z in \"{key}\", not \"{}\"",
-                    quoted(&text)
-                ))
-            };
-            text.parse().map(Some).map_err(|_| what())
-        };
-        Ok(Question { camera: text("camera")?, from: time("from")?, to: time("to")? })
+        let fields = Fields { request: "why", body };
+        fields.only(&["camera", "from", "to"])?;
+        Ok(Question { camera: fields.text("camera")?, from: fields.time("from")?, to: fields.time("to")? })
     }
 }
 

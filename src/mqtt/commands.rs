@@ -5,13 +5,15 @@
 use std::time::Instant;
 
 use rumqttc::v5::mqttbytes::v5::Publish;
+use serde_json::{Value, json};
 
-use super::requests;
-use super::session::{Answered, Session, remark};
-use crate::logic::command::Command;
+use super::requests::{self, Asker};
+use super::session::{Return, Session};
+use crate::logic::command::{Answer, Command};
 use crate::logic::entities::{Kind, camera_entity};
 use crate::logic::input::Input;
 use crate::logic::problem::{Problem, quoted};
+use crate::logic::request::{self, Wanted};
 use crate::logic::topics::Incoming;
 
 /// Values are short; anything longer is a mistake.
@@ -35,24 +37,11 @@ pub(super) async fn receive(session: &mut Session<'_>, message: Publish) {
                 session.log("warn", &format!("{}: {problem}", quoted(topic))).await;
             }
         }
-        Incoming::Set { camera, key } => {
-            let command = text(&message.payload).and_then(|text| setting(&key, text));
-            carry_out(session, &camera, &key, command).await;
-        }
-        Incoming::Press { camera, key } => {
-            let command = text(&message.payload).and_then(|text| press(&key, text));
-            carry_out(session, &camera, &key, command).await;
-        }
+        Incoming::Set { camera, key } => value(session, &camera, &key, setting, &message).await,
+        Incoming::Press { camera, key } => value(session, &camera, &key, press, &message).await,
+        Incoming::Info => session.info_seen(&message.payload).await,
         Incoming::Request { verb } => requests::receive(session, &verb, &message).await,
     }
-}
-
-fn text(payload: &[u8]) -> Result<&str, Problem> {
-    if payload.len() > LONGEST_VALUE {
-        return Err(Problem::TooLarge { limit: LONGEST_VALUE });
-    }
-    std::str::from_utf8(payload)
-        .map_err(|_| Problem::BadRequest { detail: "The value is not UTF-8 text".into() })
 }
 
 fn setting(key: &str, text: &str) -> Result<Command, Problem> {
@@ -73,26 +62,65 @@ fn press(key: &str, text: &str) -> Result<Command, Problem> {
     entity.command(text)
 }
 
-async fn carry_out(session: &mut Session<'_>, camera: &str, key: &str, command: Result<Command, Problem>) {
-    let sent = command.and_then(|command| {
-        let known = session.parts.state.borrow().cameras.contains_key(camera);
-        if !known {
-            return Err(Problem::NotFound { what: format!("camera {}", quoted(camera)) });
-        }
-        let (topic, log) = (format!("{camera}/{key}"), session.parts.topics.log());
-        let answers = session.answers.clone();
-        let reply = move |outcome: Result<_, Problem>| {
-            let Err(problem) = outcome else { return };
-            tracing::warn!("MQTT: {topic}: {problem}");
-            let body = remark("warn", &format!("{topic}: {problem}"));
-            // The session may have ended meanwhile.
-            let _ = answers.send(Answered { topics: vec![log], correlation: None, body });
-        };
-        session.parts.inbox.send(Input::Command { camera: camera.into(), command }, Some(Box::new(reply)))
+/// One value or press. Whoever sends it as JSON or names a response topic hears what came of it; everybody sees a refusal on `log`.
+async fn value(
+    session: &mut Session<'_>,
+    camera: &str,
+    key: &str,
+    read: fn(&str, &str) -> Result<Command, Problem>,
+    message: &Publish,
+) {
+    let wanted = if message.payload.len() > LONGEST_VALUE {
+        Err(Problem::TooLarge { limit: LONGEST_VALUE })
+    } else {
+        Wanted::parse(&message.payload)
+    };
+    let (wanted, transaction, is_json) = match wanted {
+        Ok(Wanted { value, transaction, is_json }) => (Ok(value), transaction, is_json),
+        Err(problem) => (Err(problem), None, message.payload.starts_with(b"{")),
+    };
+    let has_response_topic =
+        message.properties.as_ref().is_some_and(|properties| properties.response_topic.is_some());
+    // Without these nobody waits; the state topic says it all.
+    let topics = &session.parts.topics;
+    let to = if is_json || has_response_topic {
+        requests::reply_to(topics, topics.ack(camera, key), message)
+    } else {
+        Return { topics: Vec::new(), correlation: None }
+    };
+    let id = transaction.as_ref().map(|_| requests::key(message));
+    let Some(to) = requests::first_time(session, id.as_deref(), to).await else { return };
+    let complaint = Some((session.parts.topics.log(), format!("{}/{}", quoted(camera), quoted(key))));
+    let asker = Asker { to, transaction, key: id, complaint, answers: session.answers.clone() };
+    let command = wanted.and_then(|text| read(key, &text)).and_then(|command| {
+        let is_known = session.parts.state.borrow().cameras.contains_key(camera);
+        let unknown = || Problem::NotFound { what: format!("camera {}", quoted(camera)) };
+        is_known.then_some(command).ok_or_else(unknown)
     });
-    if let Err(problem) = sent {
-        session.log("warn", &format!("{}/{}: {problem}", quoted(camera), quoted(key))).await;
-        session.forget_said(camera, key);
-        session.publish_states(Instant::now()).await;
+    match command {
+        Ok(command) => {
+            let input = Input::Command { camera: camera.into(), command };
+            let data = outcome(session, camera, key);
+            requests::send(session, input, asker, data);
+        }
+        Err(problem) => {
+            asker.answer(Err(problem));
+            session.forget_said(camera, key);
+            session.publish_states(Instant::now()).await;
+        }
+    }
+}
+
+/// What an acknowledgement says: the value as it is now, or the event that a press made.
+fn outcome(session: &Session<'_>, camera: &str, key: &str) -> impl FnOnce(Answer) -> Value + Send + 'static {
+    let (state, topics) = (session.parts.state.clone(), session.parts.topics.clone());
+    let (camera, key) = (camera.to_owned(), key.to_owned());
+    move |answer| match answer {
+        Answer::Done | Answer::Data(_) | Answer::Picture(_) => {
+            let state = state.borrow();
+            let value = state.cameras.get(&camera).and_then(|camera| camera_entity(&key).ok()?.state(camera));
+            json!({ "value": value })
+        }
+        event @ Answer::Event { .. } => request::data(event, &topics),
     }
 }

@@ -4,6 +4,8 @@
 //! Not here: what the topics say ([`crate::logic::publication`], [`crate::logic::discovery`]) and the embedded broker.
 
 mod commands;
+mod documents;
+mod inspect;
 mod outbox;
 mod pictures;
 mod requests;
@@ -11,7 +13,7 @@ mod session;
 mod tls;
 mod tunnel;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +25,16 @@ use rumqttc::{Outgoing, Transport};
 use tokio::sync::{mpsc, watch};
 
 use crate::hub::Hub;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Reply};
 use crate::logic::discovery::Installation;
+use crate::logic::pace::Pace;
+use crate::logic::request::{Allowed, Discovery};
 use crate::logic::state::State;
 use crate::logic::topics::Topics;
+use crate::logic::transactions::Transactions;
 use crate::shutdown::Shutdown;
 
+pub use inspect::{clear, inspect};
 pub use outbox::{News, Outbox};
 use session::Session;
 pub use tls::client_config;
@@ -46,20 +52,44 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// How long the last word may take at the end.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(3);
 
-/// How to connect and how often to send pictures.
-pub struct Settings {
+/// How to enter the broker.
+#[derive(Clone)]
+pub struct Access {
     /// Where the broker is.
     pub target: Target,
     /// Client id.
     pub client_id: String,
     /// User name and password.
     pub login: Option<(String, String)>,
+}
+
+impl Access {
+    fn options(&self, tunnel: &Tunnel) -> MqttOptions {
+        let path = tunnel.path().to_string_lossy().into_owned();
+        let mut options = MqttOptions::new(&self.client_id, path, self.target.port);
+        options.set_transport(Transport::Unix);
+        options.set_clean_start(true);
+        options.set_connection_timeout(10);
+        options.set_max_packet_size(Some(MAX_PACKET));
+        if let Some((user, password)) = &self.login {
+            options.set_credentials(user, password);
+        }
+        options
+    }
+}
+
+/// How to connect and how often to send pictures.
+pub struct Settings {
+    /// How to enter the broker.
+    pub access: Access,
     /// Pings to the broker.
     pub keep_alive: Duration,
     /// Whether Home Assistant shall discover the devices.
     pub discovery: bool,
     /// Between two live pictures while nothing moves.
     pub picture_interval: Duration,
+    /// Which requests are answered.
+    pub allow_requests: Allowed,
 }
 
 /// Everything the client works with.
@@ -78,6 +108,8 @@ pub struct Parts {
     pub hubs: BTreeMap<String, Arc<Hub>>,
     /// Where commands go.
     pub inbox: Inbox,
+    /// What the appliance wants of the devices in Home Assistant.
+    pub discovery: mpsc::UnboundedReceiver<(Discovery, Reply)>,
     /// A private folder for the socket.
     pub run_dir: PathBuf,
 }
@@ -116,16 +148,23 @@ fn refusal(code: ConnectReturnCode) -> String {
     }
 }
 
-/// Devices that a person has deleted in Home Assistant; they stay away until we start anew or are asked.
-type Declined = BTreeSet<String>;
+/// What outlives a connection.
+#[derive(Default)]
+struct Memory {
+    /// Requests that were answered lately.
+    transactions: Transactions<session::Return>,
+    pace: Pace,
+    /// Everything of ours was taken from the broker, and nothing is said until somebody asks for it.
+    is_silent: bool,
+}
 
 /// Connects again and again until the stop signal; publishes `offline` as its last word.
 pub async fn run(mut parts: Parts, shutdown: Shutdown) {
     let mut pause = RETRY.0;
     let mut complaint = String::new();
-    let mut declined = Declined::new();
+    let mut memory = Memory::default();
     while !shutdown.is_triggered() {
-        let ended = connection(&mut parts, &mut declined, &shutdown, || {
+        let ended = connection(&mut parts, &mut memory, &shutdown, || {
             complaint.clear();
             pause = RETRY.0;
         })
@@ -162,15 +201,15 @@ fn random_share() -> f32 {
 /// One connection from dialling to its end; `Ok` only after our own farewell.
 async fn connection(
     parts: &mut Parts,
-    declined: &mut Declined,
+    memory: &mut Memory,
     shutdown: &Shutdown,
     on_connected: impl FnMut(),
 ) -> Result<(), Ended> {
     let tunnel = tokio::select! {
-        tunnel = Tunnel::open(&parts.settings.target, &parts.run_dir) => tunnel?,
+        tunnel = Tunnel::open(&parts.settings.access.target, parts.run_dir.join("mqtt.sock")) => tunnel?,
         () = shutdown.triggered() => return Ok(()),
     };
-    let ended = conversation(parts, declined, shutdown, &tunnel, on_connected).await;
+    let ended = conversation(parts, memory, shutdown, &tunnel, on_connected).await;
     // The client is gone and its end of the tunnel is closed.
     match ended {
         Ok(()) => {
@@ -185,7 +224,7 @@ async fn connection(
 /// Greets, talks and says farewell through the tunnel.
 async fn conversation(
     parts: &mut Parts,
-    declined: &mut Declined,
+    memory: &mut Memory,
     shutdown: &Shutdown,
     tunnel: &Tunnel,
     mut on_connected: impl FnMut(),
@@ -195,10 +234,11 @@ async fn conversation(
     let largest = greeting(&mut events).await?;
     on_connected();
     parts.outbox.set_connected(true);
-    tracing::info!("MQTT: connected to {}:{}", parts.settings.target.host, parts.settings.target.port);
+    let target = &parts.settings.access.target;
+    tracing::info!("MQTT: connected to {}:{}", target.host, target.port);
 
     let (incoming, mut messages) = mpsc::channel(INCOMING);
-    let mut session = Session::new(parts, client, largest, declined);
+    let mut session = Session::new(parts, client, largest, memory);
     let talk = session.talk(&mut messages, shutdown);
     let pump = pump(&mut events, &incoming);
     tokio::pin!(talk, pump);
@@ -212,18 +252,10 @@ async fn conversation(
 }
 
 fn options(settings: &Settings, topics: &Topics, tunnel: &Tunnel) -> MqttOptions {
-    let path = tunnel.path().to_string_lossy().into_owned();
-    let mut options = MqttOptions::new(&settings.client_id, path, settings.target.port);
-    options.set_transport(Transport::Unix);
+    let mut options = settings.access.options(tunnel);
     options.set_keep_alive(settings.keep_alive);
-    options.set_clean_start(true);
-    options.set_connection_timeout(10);
-    options.set_max_packet_size(Some(MAX_PACKET));
     options.set_outgoing_inflight_upper_limit(100);
     options.set_last_will(LastWill::new(topics.status(), "offline", QoS::AtLeastOnce, true, None));
-    if let Some((user, password)) = &settings.login {
-        options.set_credentials(user, password);
-    }
     options
 }
 

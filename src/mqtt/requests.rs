@@ -1,82 +1,38 @@
 //! `request/<verb>` and its answer: JSON in, JSON out, with the asker's transaction, over MQTT 3.1.1 and 5 alike.
 //!
-//! Not here: plain values on `/set` and `/press` topics ([`super::commands`]).
+//! Not here: which requests there are ([`crate::logic::request`]), and values on `/set` and `/press` topics ([`super::commands`]).
 
-use bytes::Bytes;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
 use jiff::Timestamp;
 use rumqttc::v5::mqttbytes::v5::Publish;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::session::{Answered, Session};
-use crate::logic::command::{Answer, Command};
+use super::session::{Answered, Return, Session, error_fields, remark};
+use crate::logic::checksum::sha256;
+use crate::logic::command::Answer;
 use crate::logic::events::{SCHEMA_VERSION, timestamp};
-use crate::logic::faces::training::Training;
-use crate::logic::history;
 use crate::logic::input::Input;
-use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::problem::{Problem, quoted};
+use crate::logic::request;
 use crate::logic::topics::Topics;
-use crate::logic::why::Question;
-
-/// What is asked. A new request does not compile until it is answered.
-enum Wish {
-    Ping,
-    Republish,
-    Camera(Option<String>, Command),
-    Appliance(Input),
-}
-
-impl Wish {
-    /// Reads the verb and the fields of the body.
-    fn parse(verb: &str, mut body: Map<String, Value>) -> Result<Self, Problem> {
-        if let Some(verb) = verb.strip_prefix("faces/") {
-            return Ok(Self::Appliance(Input::Training(Training::parse(verb, &body)?)));
-        }
-        if let Some(verb) = verb.strip_prefix("events/") {
-            return Ok(Self::Appliance(Input::Events(history::Request::parse(verb, &body)?)));
-        }
-        let command = match verb {
-            "notify/test" => return notify_test(&body),
-            "why" => return Ok(Self::Appliance(Input::Why(Question::parse(&body)?))),
-            "ping" | "discovery/republish" => None,
-            "snapshot" => Some(Command::Snapshot),
-            "motion/reset" => Some(Command::BackgroundReset),
-            other => return Err(Problem::NotFound { what: format!("request {}", quoted(other)) }),
-        };
-        let camera = match body.remove("camera") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(camera)) => Some(camera),
-            Some(_) => {
-                return Err(Problem::BadRequest { detail: format!("{verb} needs text in \"camera\"") });
-            }
-        };
-        if let Some(odd) = body.keys().next() {
-            let detail = format!("{verb} takes no \"{}\", only camera", quoted(odd));
-            return Err(Problem::BadRequest { detail });
-        }
-        Ok(match command {
-            Some(command) => Self::Camera(camera, command),
-            None if verb == "ping" => Self::Ping,
-            None => Self::Republish,
-        })
-    }
-}
-
-fn notify_test(body: &Map<String, Value>) -> Result<Wish, Problem> {
-    Ok(Wish::Appliance(Input::TryNotify(history::target_to_try(body)?)))
-}
+use crate::logic::transactions::Known;
 
 /// Where the answer goes, and under which transaction.
-struct Asker {
-    topics: Vec<String>,
-    correlation: Option<Bytes>,
-    transaction: Option<Value>,
-    answers: UnboundedSender<Answered>,
+pub(super) struct Asker {
+    pub(super) to: Return,
+    pub(super) transaction: Option<Value>,
+    /// What the session knows the request by, if it may come again.
+    pub(super) key: Option<String>,
+    /// Where everybody sees a refusal, and what it is about.
+    pub(super) complaint: Option<(String, String)>,
+    pub(super) answers: UnboundedSender<Answered>,
 }
 
 impl Asker {
-    fn answer(self, outcome: Result<Value, Problem>) {
+    pub(super) fn answer(self, outcome: Result<Value, Problem>) {
         let mut body = json!({ "v": SCHEMA_VERSION, "ts": timestamp(Timestamp::now()) });
         if let Some(transaction) = self.transaction {
             body["transaction"] = transaction;
@@ -88,16 +44,22 @@ impl Asker {
             }
             Err(problem) => {
                 body["status"] = json!("error");
-                body["error"] = json!({ "code": problem.code(), "message": problem.advice() });
+                body["error"] = error_fields(&problem);
+                if let Some((log, about)) = self.complaint {
+                    tracing::warn!("MQTT: {about}: {problem}");
+                    let body = remark("warn", &format!("{about}: {problem}"));
+                    let to = Return { topics: vec![log], correlation: None };
+                    let _ = self.answers.send(Answered { to, key: None, body });
+                }
             }
         }
         // The session may have ended meanwhile.
-        let _ = self.answers.send(Answered { topics: self.topics, correlation: self.correlation, body });
+        let _ = self.answers.send(Answered { to: self.to, key: self.key, body });
     }
 }
 
 pub(super) async fn receive(session: &mut Session<'_>, verb: &str, message: &Publish) {
-    let (topics, correlation) = reply_to(&session.parts.topics, verb, message);
+    let to = reply_to(&session.parts.topics, session.parts.topics.response(verb), message);
     // An empty body asks for nothing special.
     let body = if message.payload.is_empty() {
         Ok(Map::new())
@@ -111,59 +73,76 @@ pub(super) async fn receive(session: &mut Session<'_>, verb: &str, message: &Pub
         }
         Err(error) => (Err(error), None),
     };
-    let asker = Asker { topics, correlation, transaction, answers: session.answers.clone() };
-    let wish = body
+    let key = transaction.as_ref().map(|_| key(message));
+    let Some(to) = first_time(session, key.as_deref(), to).await else { return };
+    let asker = Asker { to, transaction, key, complaint: None, answers: session.answers.clone() };
+    let input = body
         .map_err(|error| Problem::BadRequest {
             detail: format!("The body is not the expected JSON ({error})"),
         })
-        .and_then(|body| Wish::parse(verb, body));
-    match wish {
-        Ok(wish) => carry_out(session, wish, asker),
+        .and_then(|body| {
+            is_taken(session, verb)?;
+            request::read(verb, &body, &session.parts.state.borrow())
+        });
+    match input {
+        Ok(input) => ask(session, input, asker),
         Err(problem) => asker.answer(Err(problem)),
     }
 }
 
-fn carry_out(session: &mut Session<'_>, wish: Wish, asker: Asker) {
-    match wish {
-        Wish::Ping => asker.answer(Ok(json!({ "pong": true }))),
-        Wish::Republish => {
-            session.republish();
-            asker.answer(Ok(json!({})));
-        }
-        Wish::Camera(wanted, command) => {
-            let camera = session.parts.state.borrow().camera_meant(wanted.as_deref());
-            match camera {
-                Ok(camera) => ask(session, Some(camera.clone()), Input::Command { camera, command }, asker),
-                Err(problem) => asker.answer(Err(problem)),
-            }
-        }
-        Wish::Appliance(input) => ask(session, None, input, asker),
+/// Whether this verb is answered here and now.
+fn is_taken(session: &mut Session<'_>, verb: &str) -> Result<(), Problem> {
+    if !session.parts.settings.allow_requests.allows(verb) {
+        return Err(Problem::NotAllowed { request: quoted(verb) });
     }
+    if !session.memory.pace.takes(verb, Instant::now()) {
+        return Err(Problem::TooOften { request: quoted(verb) });
+    }
+    Ok(())
 }
 
-/// Asks the appliance; `camera` is the one whose event the answer may be.
-fn ask(session: &Session<'_>, camera: Option<String>, input: Input, asker: Asker) {
+/// What a message with a transaction is known by: the same text on the same topic is the same request.
+pub(super) fn key(message: &Publish) -> String {
+    sha256(&[message.topic.as_ref(), b"\0", message.payload.as_ref()].concat())
+}
+
+/// Returns `to` if the message has not been here before; else the first answer goes there, now or when there is one.
+pub(super) async fn first_time(session: &mut Session<'_>, key: Option<&str>, to: Return) -> Option<Return> {
+    let Some(key) = key else { return Some(to) };
+    let mut to = Some(to);
+    let mut waits = || to.take().expect("it is asked for once");
+    match session.memory.transactions.ask(key, Instant::now(), &mut waits) {
+        Known::New => {}
+        Known::UnderWay => return None,
+        Known::Answered(text) => {
+            session.send_answer(waits(), &text).await;
+            return None;
+        }
+    }
+    to
+}
+
+/// Hands something to the appliance; the asker hears what came of it.
+fn ask(session: &Session<'_>, input: Input, asker: Asker) {
     let topics = session.parts.topics.clone();
+    send(session, input, asker, move |answer| request::data(answer, &topics));
+}
+
+/// The same, with the data of the answer made by `data`, when the state has changed already.
+pub(super) fn send(
+    session: &Session<'_>,
+    input: Input,
+    asker: Asker,
+    data: impl FnOnce(Answer) -> Value + Send + 'static,
+) {
     // The reply runs where the work is done, so the asker is shared by both outcomes through a cell.
-    let asker = std::sync::Arc::new(std::sync::Mutex::new(Some(asker)));
-    let later = std::sync::Arc::clone(&asker);
-    let take = |cell: &std::sync::Mutex<Option<Asker>>| {
-        cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
-    };
+    let asker = Arc::new(Mutex::new(Some(asker)));
+    let later = Arc::clone(&asker);
+    let take =
+        |cell: &Mutex<Option<Asker>>| cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     let reply = move |outcome: Result<Answer, Problem>| {
-        let data = outcome.map(|answer| match answer {
-            Answer::Done => json!({}),
-            Answer::Data(data) => data,
-            // Days as pictures are served over HTTP alone.
-            Answer::Picture(_) => Value::Null,
-            Answer::Event(id) => json!({
-                "topic": camera.map(|camera| topics.event_image(&camera, &id)),
-                "path": kept_file::url(&id, KeptFile::Picture),
-                "id": id,
-            }),
-        });
         if let Some(asker) = take(&later) {
-            asker.answer(data);
+            asker.answer(outcome.map(data));
         }
     };
     if let Err(problem) = session.parts.inbox.send(input, Some(Box::new(reply)))
@@ -173,14 +152,13 @@ fn ask(session: &Session<'_>, camera: Option<String>, input: Input, asker: Asker
     }
 }
 
-/// The shared response topic, and the asker's own of MQTT 5 where it cannot be used to send commands to somebody.
-fn reply_to(topics: &Topics, verb: &str, message: &Publish) -> (Vec<String>, Option<Bytes>) {
-    let shared = topics.response(verb);
+/// The topic `shared` where everybody sees the answer, and the asker's own of MQTT 5 where it cannot be used to send commands to somebody.
+pub(super) fn reply_to(topics: &Topics, shared: String, message: &Publish) -> Return {
     let properties = message.properties.as_ref();
     let own = properties.and_then(|properties| properties.response_topic.clone());
     let own = own.filter(|topic| is_harmless(topics, topic) && *topic != shared);
     let correlation = properties.and_then(|properties| properties.correlation_data.clone());
-    (own.into_iter().chain([shared]).collect(), correlation)
+    Return { topics: own.into_iter().chain([shared]).collect(), correlation }
 }
 
 fn is_harmless(topics: &Topics, topic: &str) -> bool {

@@ -1,7 +1,7 @@
 //! One connected session: what is published when, in which order.
 //!
 //! Order that others rely on: availability, then discovery, then states; for an event its picture, then presence, then the event.
-//! Not here: reading commands ([`super::commands`]), live pictures ([`super::pictures`]).
+//! Not here: reading commands ([`super::commands`]), device documents ([`super::documents`]), live pictures ([`super::pictures`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,28 +16,22 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::commands;
+use super::documents::Documents;
 use super::outbox::News;
 use super::pictures::Pictures;
-use super::{Declined, Parts};
-use crate::logic::discovery::{Document, keep_people, left_behind, steps};
+use super::{Memory, Parts};
 use crate::logic::entities::CAMERA;
 use crate::logic::events::{Event, SCHEMA_VERSION, Sort, timestamp};
 use crate::logic::input::Input;
+use crate::logic::problem::{Problem, quoted};
 use crate::logic::publication::{self, Message};
 use crate::logic::state::State;
 use crate::shutdown::Shutdown;
 
 /// Pulse of everything that is due by time.
 const TICK: Duration = Duration::from_millis(100);
-/// After the subscription's answer retained documents come at once; this much silence means that was all.
-const DOCUMENTS_QUIET: Duration = Duration::from_millis(300);
-/// Home Assistant ignores a document that meets a pending one of the same device.
-const DOCUMENT_PAUSE: Duration = Duration::from_secs(2);
 /// Presence expires after 90 s in Home Assistant; three repetitions in that time.
 const PRESENCE_EVERY: Duration = Duration::from_secs(30);
-/// Home Assistant subscribes to an entity's topics some time after it has read of it, and what is not retained has passed by then: it is
-/// said again after so long, and once more for a slow machine.
-const SAY_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 const HEALTH_EVERY: Duration = Duration::from_secs(60);
 const DETAILS_EVERY: Duration = Duration::from_secs(1);
 /// Home Assistant needs a moment after its birth message until its subscriptions stand: this long, and up to this much more.
@@ -52,14 +46,14 @@ pub(super) struct Session<'a> {
     client: AsyncClient,
     /// Largest packet that the broker takes, in bytes.
     largest: usize,
-    declined: &'a mut Declined,
+    pub(super) memory: &'a mut Memory,
     /// What each topic says, as far as we have published.
     said: BTreeMap<String, (String, Instant)>,
-    /// Documents of ours that the broker holds.
-    held: BTreeMap<String, Value>,
-    documents: Documents,
+    pub(super) documents: Documents,
     /// When what is not retained has to be said again.
-    say_again: Vec<Instant>,
+    pub(super) say_again: Vec<Instant>,
+    /// Whether it was told that somebody else speaks on our topics.
+    warned_of_double: bool,
     health_due: Instant,
     birth_due: Option<Instant>,
     pictures: Pictures,
@@ -69,15 +63,17 @@ pub(super) struct Session<'a> {
 
 /// The outcome of a request, to be sent to whoever asked.
 pub(super) struct Answered {
-    pub(super) topics: Vec<String>,
-    pub(super) correlation: Option<Bytes>,
+    pub(super) to: Return,
+    /// What [`Memory::transactions`] knows the request by, if it may come again.
+    pub(super) key: Option<String>,
     pub(super) body: Value,
 }
 
-/// Publishing documents: listen first, then one at a time with pauses.
-enum Documents {
-    Listening { until: Instant },
-    Ready { next_at: BTreeMap<String, Instant> },
+/// Where an answer goes.
+#[derive(Debug)]
+pub(super) struct Return {
+    pub(super) topics: Vec<String>,
+    pub(super) correlation: Option<Bytes>,
 }
 
 impl<'a> Session<'a> {
@@ -85,22 +81,22 @@ impl<'a> Session<'a> {
         parts: &'a mut Parts,
         client: AsyncClient,
         largest: usize,
-        declined: &'a mut Declined,
+        memory: &'a mut Memory,
     ) -> Self {
         let now = Instant::now();
         let (answers, answered) = mpsc::unbounded_channel();
         let pictures = Pictures::new(parts.settings.picture_interval);
-        let documents = Documents::Listening { until: now + DOCUMENTS_QUIET };
-        let (said, held) = (BTreeMap::new(), BTreeMap::new());
+        // Nobody can hear the answers that the last connection was waiting for.
+        memory.transactions.give_up();
         Self {
             parts,
             client,
             largest,
-            declined,
-            said,
-            held,
-            documents,
+            memory,
+            said: BTreeMap::new(),
+            documents: Documents::new(now),
             say_again: Vec::new(),
+            warned_of_double: false,
             health_due: now,
             birth_due: None,
             pictures,
@@ -122,6 +118,7 @@ impl<'a> Session<'a> {
                 () = outbox.filled() => self.publish_states(Instant::now()).await,
                 Some(message) = messages.recv() => self.receive(message).await,
                 Some(answer) = self.answered.recv() => self.answer(answer).await,
+                Some((wish, reply)) = self.parts.discovery.recv() => self.discovery(wish, reply).await,
                 Ok(()) = self.parts.state.changed() => self.publish_states(Instant::now()).await,
                 _ = tick.tick() => self.tick(Instant::now()).await,
             }
@@ -135,14 +132,32 @@ impl<'a> Session<'a> {
         // A command that is sent with the retain flag shall be refused at once, not only when it comes again.
         let filters =
             filters.map(|path| Filter { preserve_retain: true, ..Filter::new(path, QoS::AtLeastOnce) });
+        // What is kept of another appliance is of yesterday, and what comes fresh is not.
+        let own = Filter::new(self.parts.topics.info(), QoS::AtLeastOnce);
         // A closed queue means that the connection is gone; the caller notices by itself.
-        let _ = self.client.subscribe_many(filters).await;
+        let _ = self.client.subscribe_many(filters.chain([own])).await;
+        self.announce().await;
+    }
+
+    /// Says that we are there, and everything that is true.
+    pub(super) async fn announce(&mut self) {
+        if self.memory.is_silent {
+            return;
+        }
+        self.said.clear();
         self.retain(self.parts.topics.status(), "online").await;
         self.publish_info().await;
         self.publish_states(Instant::now()).await;
     }
 
     async fn farewell(&mut self) {
+        if !self.memory.is_silent {
+            self.say_farewell().await;
+        }
+        let _ = self.client.disconnect().await;
+    }
+
+    async fn say_farewell(&mut self) {
         let state = Arc::clone(&self.parts.state.borrow());
         for Message { topic, payload, .. } in publication::farewell(&state, &self.parts.topics) {
             self.send(topic, Bytes::from(payload), QoS::AtLeastOnce, false).await;
@@ -151,7 +166,6 @@ impl<'a> Session<'a> {
             self.retain(self.parts.topics.camera_status(&id), "offline").await;
         }
         self.retain(self.parts.topics.status(), "offline").await;
-        let _ = self.client.disconnect().await;
     }
 
     async fn publish_info(&mut self) {
@@ -171,6 +185,9 @@ impl<'a> Session<'a> {
     }
 
     async fn tick(&mut self, now: Instant) {
+        if self.memory.is_silent {
+            return;
+        }
         let n_due = self.say_again.len();
         self.say_again.retain(|due| *due > now);
         if self.say_again.len() < n_due {
@@ -207,6 +224,9 @@ impl<'a> Session<'a> {
     pub(super) async fn publish_states(&mut self, now: Instant) {
         let Parts { outbox, state, .. } = &mut *self.parts;
         let (news, state) = outbox.take(|| Arc::clone(&state.borrow_and_update()));
+        if self.memory.is_silent {
+            return;
+        }
         let mut events = Vec::new();
         for news in news {
             match news {
@@ -271,103 +291,6 @@ impl<'a> Session<'a> {
         self.said.remove(&self.parts.topics.entity(camera, key));
     }
 
-    async fn publish_documents(&mut self, now: Instant) {
-        if !self.parts.settings.discovery {
-            return;
-        }
-        match &self.documents {
-            Documents::Listening { until } if now < *until => return,
-            Documents::Listening { .. } => self.documents = Documents::Ready { next_at: BTreeMap::new() },
-            Documents::Ready { .. } => {}
-        }
-        let state = Arc::clone(&self.parts.state.borrow());
-        let mut wanted = self.parts.installation.documents(&state, &self.parts.topics);
-        for document in wanted.iter_mut().filter(|_| !state.people_known) {
-            if let Some(held) = self.held.get(&document.object) {
-                keep_people(held, &mut document.body);
-            }
-        }
-        self.clear_strangers(&wanted).await;
-        for document in &wanted {
-            let paused = match &self.documents {
-                Documents::Ready { next_at } => next_at.get(&document.object).is_some_and(|at| now < *at),
-                Documents::Listening { .. } => true,
-            };
-            if paused || self.declined.contains(&document.object) {
-                continue;
-            }
-            // One step now; what it leads to is compared again after the pause.
-            let before = self.held.get(&document.object).cloned();
-            if let Some(step) = steps(before.as_ref(), &document.body).into_iter().next() {
-                self.publish_document(&document.object, Some(step), now).await;
-                self.clear_left_behind(before.as_ref(), &wanted).await;
-            }
-        }
-    }
-
-    /// Devices of this node that no longer exist: a camera that left the configuration.
-    async fn clear_strangers(&mut self, wanted: &[Document]) {
-        let is_gone = |object: &String| wanted.iter().all(|document| document.object != *object);
-        let gone: Vec<String> = self.held.keys().filter(|object| is_gone(object)).cloned().collect();
-        for object in gone {
-            let before = self.held.get(&object).cloned();
-            self.publish_document(&object, None, Instant::now()).await;
-            self.clear_left_behind(before.as_ref(), wanted).await;
-        }
-    }
-
-    /// What the broker keeps on topics of ours that no document names any more, because a camera or the node got another name.
-    async fn clear_left_behind(&self, before: Option<&Value>, wanted: &[Document]) {
-        for topic in left_behind(before, wanted).into_iter().filter(|topic| self.parts.topics.is_ours(topic))
-        {
-            self.retain(topic, "").await;
-        }
-    }
-
-    async fn publish_document(&mut self, object: &str, body: Option<Value>, now: Instant) {
-        let text = body.as_ref().map(Value::to_string).unwrap_or_default();
-        self.retain(self.parts.topics.document(object), &text).await;
-        match body {
-            Some(body) => {
-                self.say_again.extend(SAY_AGAIN.map(|pause| now + pause));
-                self.held.insert(object.into(), body);
-            }
-            None => drop(self.held.remove(object)),
-        }
-        if let Documents::Ready { next_at } = &mut self.documents {
-            next_at.insert(object.into(), now + DOCUMENT_PAUSE);
-        }
-    }
-
-    /// A document under the discovery prefix: ours as the broker holds it, or deleted by a person.
-    pub(super) fn document_seen(&mut self, object: &str, payload: &[u8], now: Instant) {
-        if !object.starts_with(&self.parts.installation.node_object()) {
-            return;
-        }
-        if let Documents::Listening { until } = &mut self.documents {
-            *until = now + DOCUMENTS_QUIET;
-        }
-        if payload.is_empty() {
-            // Our own clearing of a camera that is gone comes back to us too; then it is no longer held.
-            if self.held.remove(object).is_some() {
-                tracing::info!("{object} was deleted in Home Assistant and stays away until it is asked for");
-                self.declined.insert(object.into());
-            }
-            return;
-        }
-        match serde_json::from_slice(payload) {
-            Ok(document) => drop(self.held.insert(object.into(), document)),
-            Err(error) => tracing::warn!(%error, object, "the broker holds a damaged document of ours"),
-        }
-    }
-
-    /// Publishes every document anew, those that were deleted too.
-    pub(super) fn republish(&mut self) {
-        self.declined.clear();
-        self.held.clear();
-        self.documents = Documents::Ready { next_at: BTreeMap::new() };
-    }
-
     /// Home Assistant was born: everything it may have missed is due in a moment.
     pub(super) fn born(&mut self, now: Instant) {
         self.birth_due = Some(now + BIRTH_DELAY.0 + BIRTH_DELAY.1.mul_f32(super::random_share()));
@@ -375,11 +298,7 @@ impl<'a> Session<'a> {
 
     async fn repeat_everything(&mut self, now: Instant) {
         self.said.clear();
-        let held = std::mem::take(&mut self.held);
-        // The same documents once more: Home Assistant ignores what it knows and learns what it missed.
-        for (object, body) in held {
-            self.publish_document(&object, Some(body), now).await;
-        }
+        self.repeat_documents(now).await;
         self.publish_states(now).await;
         self.publish_health().await;
         self.repeat_pictures(now).await;
@@ -434,7 +353,7 @@ impl<'a> Session<'a> {
     async fn tell_event(&mut self, event: &Event, with_picture: bool) {
         let Some(key) = event.sort.entity() else { return };
         let sent_at = Instant::now();
-        let payload = event.payload(sent_at, with_picture.then_some(&self.parts.topics));
+        let payload = event.payload(sent_at, &self.parts.topics, with_picture);
         let topic = self.parts.topics.of(event.camera.as_deref(), key);
         self.send(topic, Bytes::from(payload.to_string()), QoS::AtLeastOnce, false).await;
         // The others wait on purpose or are due to the clock, so they say nothing about our speed.
@@ -471,16 +390,48 @@ impl<'a> Session<'a> {
     }
 
     async fn answer(&mut self, answer: Answered) {
-        let body = Bytes::from(answer.body.to_string());
-        for topic in answer.topics {
+        let Answered { to, key, mut body } = answer;
+        let mut text = Bytes::from(body.to_string());
+        if text.len() + 1024 > self.largest {
+            body["status"] = json!("error");
+            body["error"] = error_fields(&Problem::TooLarge { limit: self.largest });
+            body["data"].take();
+            text = Bytes::from(body.to_string());
+        }
+        let again = key.map(|key| self.memory.transactions.answered(&key, &text)).unwrap_or_default();
+        for to in std::iter::once(to).chain(again) {
+            self.send_answer(to, &text).await;
+        }
+    }
+
+    pub(super) async fn send_answer(&self, to: Return, text: &Bytes) {
+        for topic in to.topics {
             let properties = PublishProperties {
-                correlation_data: answer.correlation.clone(),
+                correlation_data: to.correlation.clone(),
                 content_type: Some("application/json".into()),
                 ..PublishProperties::default()
             };
             let qos = QoS::AtLeastOnce;
             let _ =
-                self.client.publish_bytes_with_properties(topic, qos, false, body.clone(), properties).await;
+                self.client.publish_bytes_with_properties(topic, qos, false, text.clone(), properties).await;
+        }
+    }
+
+    /// Somebody says who speaks on our topics: we, or an appliance with the same name.
+    pub(super) async fn info_seen(&mut self, info: &[u8]) {
+        let info: Value = serde_json::from_slice(info).unwrap_or_default();
+        let Some(other) = info["uuid"].as_str().filter(|uuid| *uuid != self.parts.installation.node_uuid)
+        else {
+            return;
+        };
+        if !self.warned_of_double {
+            self.warned_of_double = true;
+            let base = self.parts.topics.base();
+            let text = format!(
+                "another appliance ({}) speaks on {base} too, and each undoes what the other says; give one of them another node.id",
+                quoted(other)
+            );
+            self.log("warn", &text).await;
         }
     }
 
@@ -491,7 +442,7 @@ impl<'a> Session<'a> {
         self.send(topic, Bytes::from(remark(level, message).to_string()), QoS::AtMostOnce, false).await;
     }
 
-    async fn retain(&self, topic: String, text: &str) {
+    pub(super) async fn retain(&self, topic: String, text: &str) {
         self.send(topic, Bytes::copy_from_slice(text.as_bytes()), QoS::AtLeastOnce, true).await;
     }
 
@@ -503,6 +454,15 @@ impl<'a> Session<'a> {
         // A closed queue means that the connection is gone; the caller notices by itself.
         let _ = self.client.publish_bytes(topic, qos, retain, payload).await;
     }
+}
+
+/// What answers say of a fault.
+pub(super) fn error_fields(problem: &Problem) -> Value {
+    let mut fields = json!({ "code": problem.code(), "message": problem.advice() });
+    if let Some(field) = problem.field() {
+        fields["field"] = json!(field);
+    }
+    fields
 }
 
 /// What the `log` topic says.

@@ -62,13 +62,12 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    /// Connects to the broker, then waits for the one client at [`Tunnel::path`].
+    /// Connects to the broker, then waits for the one client at the socket `path`, which is made.
     ///
     /// # Errors
     /// When the broker cannot be reached in time or is not to be trusted.
-    pub(super) async fn open(target: &Target, run_dir: &Path) -> Result<Self, Error> {
+    pub(super) async fn open(target: &Target, path: PathBuf) -> Result<Self, Error> {
         let stream = dial(target).await?;
-        let path = run_dir.join("mqtt.sock");
         // Left over from the connection before.
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).map_err(|error| Error::Socket(path.clone(), error))?;

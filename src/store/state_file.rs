@@ -3,7 +3,7 @@
 //! Not here: which keys there are and what they mean. A camera's values are a free map, so that a newer or older
 //! program keeps what it does not know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub struct Stored {
     /// Per camera id: entity key to value.
     #[serde(default)]
     pub cameras: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Devices that a person has deleted in Home Assistant, by object id.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub declined: BTreeSet<String>,
     /// The address under which the house was last seen from outside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_address: Option<String>,
@@ -30,7 +33,7 @@ pub struct Stored {
 
 impl Default for Stored {
     fn default() -> Self {
-        Self { version: VERSION, cameras: BTreeMap::new(), public_address: None }
+        Self { version: VERSION, cameras: BTreeMap::new(), declined: BTreeSet::new(), public_address: None }
     }
 }
 

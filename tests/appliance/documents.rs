@@ -26,6 +26,7 @@ fn documents() -> Vec<(String, Value)> {
         node_name: "House".into(),
         camera_uuids: BTreeMap::from([("porch".into(), "ca3e7a00000000000000000000000000".into())]),
         version: "1.2.3".into(),
+        hardware: "Raspberry Pi 4 Model B Rev 1.4".into(),
         url: "http://192.0.2.7:8420/".into(),
     };
     let documents = installation.documents(&state, &Topics::new("doorward", "n1", "homeassistant"));
@@ -62,7 +63,7 @@ fn documents_are_the_golden_ones() {
 
 /// Keys that every Home Assistant since 2024.12 takes.
 const ROOT: [&str; 6] = ["dev", "o", "availability", "availability_mode", "qos", "cmps"];
-const DEVICE: [&str; 8] = ["ids", "name", "mf", "mdl", "sw", "via_device", "sa", "cu"];
+const DEVICE: [&str; 10] = ["ids", "name", "mf", "mdl", "sw", "hw", "sn", "via_device", "sa", "cu"];
 const ORIGIN: [&str; 3] = ["name", "sw", "url"];
 
 fn keys<'a>(value: &'a Value, what: &str) -> Vec<&'a str> {
@@ -119,8 +120,8 @@ const PLATFORMS: [(&str, &[&str], &[&str]); 8] = [
     ("number", &["state_topic", "command_topic", "min", "max", "step", "mode"], &["unit_of_measurement"]),
     ("button", &["command_topic"], &["device_class"]),
 ];
-/// `en` is short for `enabled_by_default`.
-const COMMON: [&str; 6] = ["p", "unique_id", "name", "icon", "entity_category", "en"];
+/// `en` is short for `enabled_by_default`. Versions that do not know `default_entity_id` pass over it.
+const COMMON: [&str; 7] = ["p", "unique_id", "name", "icon", "entity_category", "en", "default_entity_id"];
 /// Device class of a sensor, and the units that it takes.
 const UNITS: [(&str, &[&str]); 2] = [
     ("duration", &["d", "h", "min", "s", "ms"]),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use doorward::logic::events::Event;
 
 use crate::kit::{Home, Mosquitto, t, until, wait_for_log};
 use crate::observer::{Door, Message, Observer};
@@ -89,11 +89,8 @@ fn a_wiped_broker_gets_everything_again(broker: &mut Mosquitto, home: &Home) {
     let seen = observer.all();
     let on = seen.iter().any(|m| m.topic == t("porch/person/barack") && m.text() == "ON");
     let lately = |kind: &str| {
-        let is_recent = |event: &Value| event["event_type"] == kind;
-        home.state().recent.iter().any(|event| {
-            is_recent(&event.payload(Instant::now(), None))
-                && event.decided_at.elapsed() < Duration::from_secs(45)
-        })
+        let is_recent = |event: &Event| event.decided_at.elapsed() < Duration::from_secs(45);
+        home.state().recent.iter().any(|event| event.event_type == kind && is_recent(event))
     };
     assert!(!on || lately("known"), "presence of somebody who was not there");
 }

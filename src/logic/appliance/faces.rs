@@ -71,10 +71,9 @@ impl Appliance {
         let FaceNews { event_type, person, record, captured_at, jpeg } = news;
         let who = person.as_ref().map_or("Somebody", |(_, name)| name.as_str());
         let title = match event_type {
-            "known" | "corrected" => format!("{who} is at {camera}"),
-            "unknown" => format!("Somebody unknown is at {camera}"),
-            "left" => format!("{who} has left {camera}"),
-            _ => format!("A face at {camera} could not be told for sure"),
+            "left" => Some(format!("{who} has left {camera}")),
+            "corrected" => Some(format!("It was {who}")),
+            _ => None,
         };
         let mut detail = Map::new();
         if let Some((slug, name)) = &person {
@@ -253,7 +252,8 @@ impl Appliance {
         }
         detail.extend(event.detail.get("face").map(|face| ("face".to_owned(), face.clone())));
         let jpeg = event.picture.as_ref().map(|picture| picture.jpeg.clone());
-        let draft = EventDraft { sort: Sort::Face, event_type: "corrected", title, detail, quiet: None };
+        let draft =
+            EventDraft { sort: Sort::Face, event_type: "corrected", title: Some(title), detail, quiet: None };
         let correction = self.announce(now, camera, draft, now.instant, jpeg);
         let fields = Map::from_iter([("corrected_by".into(), json!(correction.id))]);
         let mark = Effect::Add(event.id.clone(), Addition { fields, best: None });

@@ -55,18 +55,18 @@ impl Appliance {
                 camera.motion_detail.reason = None;
                 detail.insert("area_pct".into(), json!(camera.motion_detail.area_pct));
                 detail.insert("boxes".into(), json!(camera.motion_detail.box_list()));
-                ("start", format!("Motion at {name}"))
+                ("start", None)
             }
             MotionChange::Ended { lasted } => {
                 camera.motion = false;
                 detail.insert("lasted_s".into(), tenths(lasted));
-                ("end", format!("No more motion at {name}"))
+                ("end", Some(format!("No more motion at {name}")))
             }
             MotionChange::Suppressed { reason } => {
                 camera.motion_detail.reason = Some(reason);
                 self.why.note(id, Missing::Motion, reason, now.wall, Map::new());
                 detail.insert("reason".into(), json!(reason));
-                ("suppressed", format!("No motion at {name}: {}", reason.replace('_', " ")))
+                ("suppressed", Some(format!("No motion at {name}: {}", reason.replace('_', " "))))
             }
         };
         let moving = moving(camera);
@@ -140,7 +140,7 @@ impl Appliance {
         let Some(Episode { event: start, began, .. }) = self.episodes.get(id) else { return Vec::new() };
         let lasted = now.instant.saturating_duration_since(*began);
         let name = self.state.cameras.get(id).map_or(id, |camera| camera.name.as_str());
-        let title = format!("No more motion at {name}");
+        let title = Some(format!("No more motion at {name}"));
         let detail = Map::from_iter([
             ("start_event".into(), json!(start)),
             ("lasted_s".into(), tenths(lasted)),

@@ -12,6 +12,7 @@ use crate::logic::events::{Event, Sort};
 use crate::logic::history::ArchiveNews;
 use crate::logic::input::Now;
 use crate::logic::quiet::About;
+use crate::logic::request::Discovery;
 use crate::logic::state::Status;
 
 impl Appliance {
@@ -28,7 +29,7 @@ impl Appliance {
         title: String,
         detail: Map<String, Value>,
     ) -> Effect {
-        let event = EventDraft { sort: Sort::System, event_type, title, detail, quiet: None };
+        let event = EventDraft { sort: Sort::System, event_type, title: Some(title), detail, quiet: None };
         Effect::Announce(self.node_event(now, event))
     }
 
@@ -43,11 +44,11 @@ impl Appliance {
         now: Now,
         id: &str,
         event_type: &'static str,
-        what: &str,
+        what: Option<&str>,
         detail: Map<String, Value>,
     ) -> Effect {
         let name = self.state.cameras.get(id).map_or(id, |camera| camera.name.as_str());
-        let title = format!("{name} {what}");
+        let title = what.map(|what| format!("{name} {what}"));
         let quiet = match event_type {
             "lost" | "recovered" => self.hold_back(now, id, About::Camera(event_type)),
             // Somebody has just switched it and knows.
@@ -68,7 +69,7 @@ impl Appliance {
             ("reason".into(), json!(problem.map(|problem| problem.code()))),
             ("advice".into(), json!(problem.map(|problem| problem.advice()))),
         ]);
-        Some(self.camera_event(now, id, "lost", "is lost", detail))
+        Some(self.camera_event(now, id, "lost", None, detail))
     }
 
     /// The event of a camera that delivers again after it was lost.
@@ -76,20 +77,35 @@ impl Appliance {
         let lost = self.lost.remove(id)?;
         let away = now.instant.saturating_duration_since(lost);
         let detail = Map::from_iter([("lasted_s".into(), tenths(away))]);
-        Some(self.camera_event(now, id, "recovered", "is back", detail))
+        Some(self.camera_event(now, id, "recovered", None, detail))
     }
 
     /// The event of a privacy that was switched.
     pub(super) fn privacy_event(&mut self, now: Now, id: &str, is_on: bool) -> Effect {
         let (event_type, what) =
             if is_on { ("privacy_on", "is closed for privacy") } else { ("privacy_off", "is open again") };
-        self.camera_event(now, id, event_type, what, Map::new())
+        self.camera_event(now, id, event_type, Some(what), Map::new())
+    }
+
+    /// Somebody asks for something about the devices in Home Assistant.
+    pub(super) fn discovery(&mut self, wish: Discovery) -> Vec<Effect> {
+        let is_renewed = wish == Discovery::Republish && !self.state.declined.is_empty();
+        if is_renewed {
+            self.state.declined.clear();
+        }
+        let save = is_renewed.then_some(Effect::SaveSettings);
+        save.into_iter().chain([Effect::Discovery(wish)]).collect()
+    }
+
+    /// A person has deleted a device in Home Assistant.
+    pub(super) fn declined(&mut self, object: String) -> Vec<Effect> {
+        if self.state.declined.insert(object) { vec![Effect::SaveSettings] } else { Vec::new() }
     }
 
     /// Somebody tries too many credentials.
     pub(super) fn attack(&mut self, now: Now, address: String) -> Effect {
         let quiet = self.hold_back(now, "", About::Security);
-        let title = format!("Too many wrong passwords from {address}");
+        let title = Some(format!("Too many wrong passwords from {address}"));
         let detail = Map::from_iter([("address".into(), json!(address))]);
         let event =
             EventDraft { sort: Sort::Security, event_type: "too_many_attempts", title, detail, quiet };
@@ -111,7 +127,7 @@ impl Appliance {
             // The first answer of all is no change.
             None => vec![Effect::SaveSettings],
             Some(before) => {
-                let title = format!("The house is now seen as {address}, not {before}");
+                let title = Some(format!("The house is now seen as {address}, not {before}"));
                 let detail =
                     Map::from_iter([("address".into(), json!(address)), ("was".into(), json!(before))]);
                 let event = EventDraft {

@@ -2,11 +2,14 @@
 //!
 //! Not here: where it comes from; [`crate::app`] makes it of the configuration and the state file.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 
 use crate::logic::quiet;
 use crate::logic::rules::Rule;
 use crate::logic::state::Settings;
+use crate::logic::wording::Wording;
 
 /// A camera as the configuration describes it.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +41,10 @@ pub struct Plan {
     pub asks_address: bool,
     /// Names of the targets of messages, and who is told of what.
     pub targets: Vec<(String, Rule)>,
+    /// In which words people are told of events.
+    pub wording: Wording,
+    /// Devices that a person has deleted in Home Assistant.
+    pub declined: BTreeSet<String>,
     /// Where the clocks on the wall are, for rules with hours and days.
     pub zone: TimeZone,
 }
@@ -52,6 +59,8 @@ impl Default for Plan {
             has_strips: false,
             asks_address: false,
             targets: Vec::new(),
+            wording: Wording::default(),
+            declined: BTreeSet::new(),
             zone: TimeZone::UTC,
         }
     }

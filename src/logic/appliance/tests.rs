@@ -4,9 +4,15 @@ use serde_json::json;
 
 use super::*;
 use crate::logic::input::{FaceNews, FaceSighting, MotionChange, MotionLook, MotionSighting};
+use crate::logic::request::Discovery;
 use crate::logic::state::{Opened, Person};
+use crate::logic::topics::Topics;
 
 const PORCH: &str = "porch";
+
+fn topics() -> Topics {
+    Topics::new("doorward", "home", "homeassistant")
+}
 
 /// An appliance with a clock that is turned by hand.
 struct Stage {
@@ -139,7 +145,7 @@ fn who_is_told_to_have_left_is_no_longer_present() {
     assert_eq!(stage.present(), (vec!["Anna"], true), "a second face of that name is still there");
     let told = stage.sees(&[], true, vec![left(&stage)]);
     assert_eq!(stage.present(), (vec![], true));
-    let payload = events(&told)[0].payload(stage.now.instant, None);
+    let payload = events(&told)[0].payload(stage.now.instant, &topics(), false);
     assert_eq!((&payload["event_type"], &payload["notify"]), (&json!("left"), &json!(false)));
 }
 
@@ -151,7 +157,7 @@ fn the_end_of_motion_is_told_though_detection_was_switched_off() {
     assert_eq!(events(&stage.motion(MotionChange::Started)).len(), 0);
     let lasted = Duration::from_millis(2345);
     let ended = stage.motion(MotionChange::Ended { lasted });
-    assert_eq!(events(&ended)[0].payload(stage.now.instant, None)["lasted_s"], json!(2.3));
+    assert_eq!(events(&ended)[0].payload(stage.now.instant, &topics(), false)["lasted_s"], json!(2.3));
 }
 
 #[test]
@@ -334,4 +340,67 @@ fn settings_are_orders_only_where_they_differ() {
         matches!(effects.as_slice(), [Effect::Camera(_, CameraOrder::Fps(_)), Effect::SaveSettings]),
         "{effects:?}"
     );
+}
+
+#[test]
+fn motion_is_held_back_until_a_moment_that_everybody_sees() {
+    let mut stage = Stage::new();
+    let ask = |stage: &mut Stage, seconds| {
+        let time = Duration::from_secs(seconds);
+        let input = Input::Inhibit { camera: PORCH.into(), time, reason: "rain".into() };
+        let (answer, effects) = stage.appliance.handle(stage.now, input).unwrap();
+        let Answer::Data(data) = answer else { panic!("{answer:?}") };
+        let [Effect::Motion(_, MotionOrder::Inhibit(until))] = effects[..] else { panic!("{effects:?}") };
+        (data["until"].clone(), until)
+    };
+    let (until, deadline) = ask(&mut stage, 60);
+    assert_eq!(until, "2026-01-02T03:05:05.000Z");
+    assert_eq!(deadline, Some(stage.now.instant + Duration::from_secs(60)));
+    assert_eq!(stage.appliance.next_deadline(), deadline);
+    let reason = |stage: &Stage| {
+        let camera = &stage.appliance.state().cameras[PORCH];
+        camera.inhibited.as_ref().map(|inhibited| inhibited.reason.clone())
+    };
+    assert_eq!(reason(&stage).as_deref(), Some("rain"));
+    stage.later(59.9);
+    stage.does(Input::Tick);
+    assert!(reason(&stage).is_some());
+    stage.later(0.1);
+    stage.does(Input::Tick);
+    assert_eq!(reason(&stage), None);
+    ask(&mut stage, 60);
+    assert_eq!(ask(&mut stage, 0), (json!(null), None), "zero ends it");
+    assert_eq!(reason(&stage), None);
+    let nowhere = Input::Inhibit { camera: "attic".into(), time: Duration::ZERO, reason: String::new() };
+    assert_eq!(stage.appliance.handle(stage.now, nowhere).unwrap_err().code(), "not_found");
+}
+
+#[test]
+fn a_deleted_device_is_remembered_until_somebody_asks_for_it() {
+    let mut stage = Stage::new();
+    let saves = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::SaveSettings));
+    assert!(saves(&stage.does(Input::Declined("doorward_1".into()))));
+    assert!(!saves(&stage.does(Input::Declined("doorward_1".into()))), "nothing new to keep");
+    assert!(!saves(&stage.does(Input::Discovery(Discovery::Lint))));
+    assert!(stage.appliance.state().declined.contains("doorward_1"));
+    assert!(saves(&stage.does(Input::Discovery(Discovery::Republish))));
+    assert!(stage.appliance.state().declined.is_empty());
+}
+
+#[test]
+fn events_speak_in_the_words_of_the_configuration() {
+    let mut wording = Wording::default();
+    wording.0[0] = ("{name} ist an der {camera}".into(), "Um {time} am {date}".into());
+    let now = Now { instant: Instant::now(), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
+    let cameras = vec![CameraPlan { id: PORCH.into(), name: "Haustür".into(), ..CameraPlan::default() }];
+    let zone = TimeZone::fixed(jiff::tz::offset(1));
+    let appliance = Appliance::new(Plan { cameras, wording, zone, ..Plan::default() }, now, 7);
+    let mut stage = Stage { appliance, now };
+    stage.camera(CameraNews::Opened(Opened::default()));
+    let known = stage.is_known();
+    let told = stage.sees(&[("anna", "Anna")], false, vec![known]);
+    let payload = events(&told)[0].payload(stage.now.instant, &topics(), false);
+    assert_eq!(payload["title"], "Anna ist an der Haustür");
+    assert_eq!(payload["message"], "Um 04:04 am 2026-01-02");
+    assert_eq!(payload["request_topic"], "doorward/home/request");
 }

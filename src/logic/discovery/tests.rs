@@ -100,3 +100,12 @@ fn foreign_and_damaged_documents_are_replaced() {
         assert_eq!(steps(Some(&held), &wanted), std::slice::from_ref(&wanted), "{held}");
     }
 }
+
+#[test]
+fn another_platform_in_the_same_place_says_farewell_first() {
+    let held = document(json!({ "last_face_at": { "p": "image", "unique_id": "x" } }));
+    let wanted = document(json!({ "last_face_at": { "p": "sensor", "unique_id": "x" } }));
+    let farewell = document(json!({ "last_face_at": { "p": "image" } }));
+    assert_eq!(steps(Some(&held), &wanted), [farewell.clone(), wanted.clone()]);
+    assert_eq!(steps(Some(&farewell), &wanted), [wanted]);
+}

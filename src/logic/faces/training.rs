@@ -11,6 +11,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::logic::fields::Fields;
 use crate::logic::picture::Rect;
 use crate::logic::problem::{Problem, quoted};
 
@@ -184,7 +185,8 @@ impl Training {
     /// # Errors
     /// What is missing, unknown or of the wrong kind, with the field.
     pub fn parse(verb: &str, body: &Map<String, Value>) -> Result<Training, Problem> {
-        let fields = Fields { verb, body };
+        let request = format!("faces/{verb}");
+        let fields = Faces(Fields { request: &request, body });
         let known: &[&str] = match verb {
             "list" => &[],
             "enrol" => &["name", "person", "image_b64", "event_id", "capture", "camera", "force"],
@@ -194,7 +196,7 @@ impl Training {
             "test" => &["image_b64", "event_id", "capture", "camera"],
             other => return Err(Problem::NotFound { what: format!("request faces/{}", quoted(other)) }),
         };
-        fields.are_known(known)?;
+        fields.0.only(known)?;
         Ok(match verb {
             "enrol" => Training::Enrol {
                 name: fields.name()?,
@@ -210,7 +212,7 @@ impl Training {
                 name: fields.name()?,
                 force: fields.flag("force")?,
             },
-            "reject" => Training::Reject { event_id: fields.needed("event_id")? },
+            "reject" => Training::Reject { event_id: fields.0.needed("event_id", "the id of an event")? },
             "ignore" => Training::Ignore { subject: fields.anybody()? },
             "forget" => Training::Forget { subject: fields.anybody()? },
             "test" => Training::Test { look: fields.look()? },
@@ -268,43 +270,20 @@ impl Training {
     }
 }
 
-/// The fields of a body.
-struct Fields<'a> {
-    verb: &'a str,
-    body: &'a Map<String, Value>,
-}
+/// The fields of a body, as these requests name faces and people.
+struct Faces<'a>(Fields<'a>);
 
-impl Fields<'_> {
+impl Faces<'_> {
     fn bad(&self, what: &str) -> Problem {
-        Problem::BadRequest { detail: format!("faces/{} {what}", self.verb) }
-    }
-
-    fn are_known(&self, known: &[&str]) -> Result<(), Problem> {
-        match self.body.keys().find(|key| !known.contains(&key.as_str())) {
-            None => Ok(()),
-            Some(odd) if known.is_empty() => Err(self.bad(&format!("takes no \"{}\"", quoted(odd)))),
-            Some(odd) => Err(self.bad(&format!("takes no \"{}\", only {}", quoted(odd), known.join(", ")))),
-        }
+        self.0.wrong(what)
     }
 
     fn text(&self, key: &str) -> Result<Option<String>, Problem> {
-        match self.body.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
-            Some(_) => Err(self.bad(&format!("needs text in \"{key}\""))),
-        }
-    }
-
-    fn needed(&self, key: &str) -> Result<String, Problem> {
-        self.text(key)?.ok_or_else(|| self.bad(&format!("needs \"{key}\"")))
+        self.0.text(key)
     }
 
     fn flag(&self, key: &str) -> Result<bool, Problem> {
-        match self.body.get(key) {
-            None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(on)) => Ok(*on),
-            Some(_) => Err(self.bad(&format!("needs true or false in \"{key}\""))),
-        }
+        Ok(self.0.flag(key)?.unwrap_or(false))
     }
 
     /// People write either word; both mean the same here.
@@ -317,15 +296,8 @@ impl Fields<'_> {
     }
 
     fn group(&self) -> Result<Option<u32>, Problem> {
-        let number = match self.body.get("group") {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Number(number)) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
-            Some(Value::String(text)) => text.parse().ok(),
-            Some(_) => None,
-        };
-        number
-            .map(Some)
-            .ok_or_else(|| self.bad("needs a group's number, as faces/list names it, in \"group\""))
+        let number = self.0.count("group", 0, u64::from(u32::MAX))?;
+        Ok(number.and_then(|number| u32::try_from(number).ok()))
     }
 
     /// Somebody who was seen: an event or a group.
@@ -339,11 +311,11 @@ impl Fields<'_> {
 
     fn anybody(&self) -> Result<Subject, Problem> {
         match self.text("person")? {
-            None if self.body.is_empty() => {
+            None if self.0.body.is_empty() => {
                 Err(self.bad("needs \"person\", \"event_id\" or \"group\" to know who is meant"))
             }
             None => self.seen(),
-            Some(person) if self.body.len() == 1 => Ok(Subject::Person(person)),
+            Some(person) if self.0.body.len() == 1 => Ok(Subject::Person(person)),
             Some(_) => Err(self.bad("takes \"person\", \"event_id\" or \"group\", only one of them")),
         }
     }
@@ -367,7 +339,7 @@ impl Fields<'_> {
 
     fn image(&self, text: &str) -> Result<Look, Problem> {
         let bytes = unpadded().decode(text.split_once(";base64,").map_or(text, |(_, data)| data).trim());
-        let bytes = bytes.map_err(|_| self.bad("needs the picture as base64 in \"image_b64\""))?;
+        let bytes = bytes.map_err(|_| self.0.bad("image_b64", "the picture as base64"))?;
         picture(bytes.into())
     }
 }
@@ -456,15 +428,15 @@ mod tests {
             ("enrol", json!({"name": 7, "capture": true}), "text in \"name\""),
             ("enrol", json!({"name": "A", "person": "B", "capture": true}), "not both"),
             ("enrol", json!({"name": "A", "image_b64": "§"}), "base64"),
-            ("enrol", json!({"name": "A", "image_b64": ""}), "text in \"image_b64\""),
+            ("enrol", json!({"name": "A", "image_b64": ""}), "\"image_b64\""),
             ("enrol", json!({"name": "A", "event_id": "1", "capture": true}), "only one"),
             ("enrol", json!({"name": "A", "camera": "porch", "event_id": "1"}), "\"camera\" only"),
             ("enrol", json!({"name": "A", "capture": "yes"}), "true or false"),
             ("enrol", json!({"name": "A", "photo": "x"}), "takes no \"photo\""),
             ("assign", json!({"person": "A"}), "\"event_id\" or \"group\""),
             ("assign", json!({"event_id": "1"}), "needs \"name\""),
-            ("assign", json!({"group": -1, "name": "A"}), "group's number"),
-            ("reject", json!({}), "needs \"event_id\""),
+            ("assign", json!({"group": -1, "name": "A"}), "a whole number from 0 to 4294967295 in \"group\""),
+            ("reject", json!({}), "the id of an event in \"event_id\""),
             ("forget", json!({}), "needs \"person\""),
             ("forget", json!({"person": "A", "group": 1}), "only one"),
             ("list", json!({"x": 1}), "takes no \"x\""),

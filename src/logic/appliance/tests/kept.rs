@@ -147,7 +147,7 @@ fn notifications_off_tells_nobody_but_goes_on() {
     ] {
         let [event] = events(&effects)[..] else { panic!("{effects:?}") };
         assert_eq!((event.is_worth_telling(), event.quiet), (false, Some("notifications")));
-        assert_eq!(event.payload(stage.now.instant, None)["notify"], false);
+        assert_eq!(event.payload(stage.now.instant, &topics(), false)["notify"], false);
     }
     stage.command(Command::Notifications(true)).unwrap();
     stage.camera(CameraNews::Opened(Opened::default()));
@@ -162,7 +162,10 @@ fn a_camera_is_lost_and_back_once() {
     let mut stage = Stage::new();
     let lost = |stage: &mut Stage, problem| {
         let effects = stage.camera(CameraNews::Lost(problem));
-        events(&effects).iter().map(|event| event.payload(stage.now.instant, None)).collect::<Vec<_>>()
+        events(&effects)
+            .iter()
+            .map(|event| event.payload(stage.now.instant, &topics(), false))
+            .collect::<Vec<_>>()
     };
     let told = lost(&mut stage, Problem::NoSignal);
     assert_eq!(told.len(), 1);
@@ -197,7 +200,7 @@ fn events_of_the_appliance_itself_have_no_camera() {
         let effects = stage.does(input);
         let [event] = events(&effects)[..] else { panic!("{effects:?}") };
         assert_eq!((event.event_type, event.is_worth_telling()), (event_type, true));
-        let payload = event.payload(stage.now.instant, None);
+        let payload = event.payload(stage.now.instant, &topics(), false);
         assert!(payload.get("camera").is_none() && payload.get("latency").is_none(), "{payload}");
         assert_eq!(payload["title"], event.title);
     }

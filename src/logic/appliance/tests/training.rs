@@ -50,7 +50,7 @@ fn states_stay_true_while_people_are_left_in_peace() {
     ] {
         let event = stage.decides(event_type, person);
         assert_eq!(
-            (event.quiet, event.payload(stage.now.instant, None).get("quiet").is_some()),
+            (event.quiet, event.payload(stage.now.instant, &topics(), false).get("quiet").is_some()),
             (quiet, quiet.is_some())
         );
         assert_eq!(event.is_worth_telling(), quiet.is_none() && event_type != "left", "{event_type}");
