@@ -60,12 +60,16 @@ class House:
         found = lambda: self.home.entities().get(self.unique(component, camera))
         return until(found, f"the entity {component} of {camera} exists")["entity_id"]
 
+    def documents(self):
+        """The documents that the broker holds, by the id of their device."""
+        kept = held(*self.appliance.login(), "homeassistant/device/+/config")
+        return {topic.split("/")[2]: json.loads(payload) for topic, payload in kept.items()}
+
     def whole(self):
         """Entity ids by unique id, once Home Assistant has exactly what is announced."""
 
         def same():
-            documents = held(*self.appliance.login(), "homeassistant/device/+/config").values()
-            announced = {part["unique_id"] for document in documents for part in json.loads(document)["cmps"].values()}
+            announced = {part["unique_id"] for document in self.documents().values() for part in document["cmps"].values()}
             there = {unique: entity["entity_id"] for unique, entity in self.home.entities().items()}
             return there if announced == set(there) else None
 

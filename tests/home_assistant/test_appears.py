@@ -1,12 +1,10 @@
 """The appliance appears in Home Assistant as its documents and its manual promise, and every control works from there."""
 
-import json
 import re
 
 import pytest
 
 from appliance import ROOT
-from broker import held
 from waiting import until
 
 # Abbreviations of the documents, and what Home Assistant's registry calls it.
@@ -15,15 +13,9 @@ CLASS, CATEGORY, UNIT = "device_class", "entity_category", "unit_of_measurement"
 SILENT = {"event_camera", "event_system", "event_security", "event_address_changed", "public_address", "image_strip"}
 
 
-def documents(house):
-    """The documents that the broker holds, by the id of their device."""
-    kept = held(*house.appliance.login(), "homeassistant/device/+/config")
-    return {topic.split("/")[2]: json.loads(payload) for topic, payload in kept.items()}
-
-
 def components(house):
     """Device id, component id and document of everything that is announced."""
-    return [(device, name, part) for device, body in documents(house).items() for name, part in body["cmps"].items()]
+    return [(device, name, part) for device, body in house.documents().items() for name, part in body["cmps"].items()]
 
 
 def manual():
@@ -46,6 +38,7 @@ def test_devices(any_house):
         assert re.fullmatch(r"http://[^/]+:\d+/?.*", device["configuration_url"]), device["configuration_url"]
     assert (node["name"], node["manufacturer"], node["model"], node["sw_version"]) == ("Doorward", "Doorward", "Doorward", version)
     assert node["via_device_id"] is None
+    assert node["serial_number"].replace("-", "") == appliance.identity()["node"].replace("-", "")
     assert node["configuration_url"].startswith("http://")
     areas = {area["area_id"]: area["name"] for area in home.ask("config/area_registry/list")}
     assert areas[home.device(appliance.object("porch"))["area_id"]] == "Garden"

@@ -39,10 +39,6 @@ def all_back(house, before, seconds=60):
     assert house.whole() == before
 
 
-def documents(house):
-    return held(*house.appliance.login(), "homeassistant/device/+/config")
-
-
 def wait_running(house):
     house.home.wait_state(house.entity("state"), "running", 60)
 
@@ -95,11 +91,11 @@ def test_a_restart_of_the_broker(house):
 
 @pytest.mark.log_may_say(*NO_BROKER)
 def test_a_broker_that_forgot_everything(house):
-    before, documents_before = house.whole(), set(documents(house))
+    before, documents_before = house.whole(), set(house.documents())
     house.mosquitto.stop()
     house.mosquitto.wipe()
     house.mosquitto.start()
-    until(lambda: set(documents(house)) == documents_before, "the documents are there again", 60, every=0.5)
+    until(lambda: set(house.documents()) == documents_before, "the documents are there again", 60, every=0.5)
     all_back(house, before)
 
 
@@ -128,16 +124,16 @@ def test_somebody_is_enrolled_on_the_command_line_and_forgotten(house):
 
 
 def test_a_document_of_an_older_version_loses_what_is_no_more(house, listener):
-    topic = f"homeassistant/device/{house.appliance.object('yard')}/config"
+    device = house.appliance.object("yard")
     house.appliance.stop()
-    document = json.loads(documents(house)[topic])
+    document = house.documents()[device]
     unique = house.unique("of_old", "yard")
     document["cmps"]["of_old"] = {"p": "sensor", "unique_id": unique, "name": "Of old", "state_topic": "doorward/home/yard/of_old"}
-    listener.say(topic, json.dumps(document), retain=True)
+    listener.say(f"homeassistant/device/{device}/config", json.dumps(document), retain=True)
     until(lambda: unique in house.home.entities(), "the old entity exists")
     house.appliance.start()
     until(lambda: unique not in house.home.entities(), "the old entity is gone")
-    until(lambda: "of_old" not in json.loads(documents(house)[topic])["cmps"], "the document is that of today")
+    until(lambda: "of_old" not in house.documents()[device]["cmps"], "the document is that of today")
 
 
 def test_a_renamed_camera_keeps_its_entities(house):
@@ -158,7 +154,7 @@ def test_a_camera_that_is_no_more_configured_goes(house):
     until(lambda: house.home.device(device) is None, "the device is gone")
     assert not uniques & set(names(house))
     until(lambda: not held(*house.appliance.login(), "doorward/home/yard/#"), "nothing of it is retained", 20, every=0.5)
-    assert not any(device in topic for topic in documents(house))
+    assert device not in house.documents()
     house.appliance.cameras["yard"] = settings
     house.appliance.restart()
     until(lambda: house.home.device(house.appliance.object("yard")), "the device is there again")
@@ -197,7 +193,7 @@ def delete_in_home_assistant(house, device):
 def test_a_device_that_the_user_deletes_stays_away_until_asked_back(house):
     device, before = house.appliance.object("yard"), house.whole()
     delete_in_home_assistant(house, device)
-    away = lambda: house.home.device(device) is None and not any(device in topic for topic in documents(house))
+    away = lambda: house.home.device(device) is None and device not in house.documents()
     until(away, "its document is gone")
     stays(away, "it is away", 6)
     house.appliance.restart()

@@ -45,8 +45,6 @@ def test_moving_pictures(house):
         assert still.startswith(b"\xff\xd8")
         seen = frames(home, camera, 20)
         assert len(set(seen)) >= 10, "different pictures"
-        viewers = house.entity("viewers")
-        assert until(lambda: house.appliance.rest("GET", "/api/state").ok, "the appliance answers")
-        home.wait_state(viewers, "0", 30)
+        until(lambda: house.appliance.value("porch", "viewers") == "0", "nobody watches any more")
     finally:
         home.rest("DELETE", f"/api/config/config_entries/entry/{entry}")
