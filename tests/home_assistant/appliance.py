@@ -10,7 +10,9 @@ import requests
 from waiting import end, free_port, until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("DOORWARD_BIN") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/doorward")
+BINARY = pathlib.Path(
+    os.environ.get("DOORWARD_BIN") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/doorward"
+)
 
 # Twice as fast as life, told at once, and cheap enough for two cores.
 SETTINGS = """

@@ -45,7 +45,9 @@ class Mosquitto:
 
     def start(self):
         log = (self.folder / "mosquitto.log").open("ab")
-        self.process = subprocess.Popen([program("mosquitto"), "-c", self.folder / "mosquitto.conf"], stdout=log, stderr=log)
+        self.process = subprocess.Popen(
+            [program("mosquitto"), "-c", self.folder / "mosquitto.conf"], stdout=log, stderr=log
+        )
         until(lambda: is_open(self.port), "Mosquitto listens", 10)
 
     def stop(self):
@@ -62,7 +64,9 @@ class Listener:
         self.kept, self.heard, self.lock = {}, [], threading.Lock()
         self.client = client()
         self.client.username_pw_set(user, password)
-        self.client.on_connect = lambda me, *_: me.subscribe("#", options=SubscribeOptions(qos=1, retainAsPublished=True))
+        self.client.on_connect = lambda me, *_: me.subscribe(
+            "#", options=SubscribeOptions(qos=1, retainAsPublished=True)
+        )
         self.client.on_message = self.note
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()

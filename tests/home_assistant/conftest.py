@@ -69,7 +69,9 @@ class House:
         """Entity ids by unique id, once Home Assistant has exactly what is announced."""
 
         def same():
-            announced = {part["unique_id"] for document in self.documents().values() for part in document["cmps"].values()}
+            announced = {
+                part["unique_id"] for document in self.documents().values() for part in document["cmps"].values()
+            }
             there = {unique: entity["entity_id"] for unique, entity in self.home.entities().items()}
             return there if announced == set(there) else None
 
@@ -99,6 +101,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """Tests that do not look at the broker need not be run with both kinds."""
+
     def is_wanted(item):
         return "house" not in item.fixturenames or item.callspec.params["any_house"] == "mosquitto"
 

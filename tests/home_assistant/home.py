@@ -46,6 +46,20 @@ RECORD = re.compile(r"^\S+ \S+ (WARNING|ERROR|CRITICAL) \([^)]*\) \[([^\]]+)\] (
 ANY_RECORD = re.compile(r"^\d{4}-\d\d-\d\d \S+ [A-Z]+ \(")
 
 
+def untouched(schema):
+    """What a browser sends of a part of a form that nobody touched."""
+    values = {}
+    for field in filter(lambda field: field.get("required"), schema):
+        shown = field.get("default", (field.get("description") or {}).get("suggested_value"))
+        selector = field.get("selector", {})
+        if shown is None and "boolean" in selector:
+            shown = False
+        elif shown is None and "select" in selector:
+            shown = selector["select"]["options"][0]
+        values[field["name"]] = shown
+    return values
+
+
 class Home:
     def __init__(self, folder: pathlib.Path):
         self.folder, self.port, self.process, self.socket = folder, free_port(), None, None
@@ -67,7 +81,9 @@ class Home:
             self.connect()
 
     def is_listening(self):
-        assert self.process.poll() is None, f"Home Assistant has ended:\n{(self.folder / 'output.log').read_text()[-3000:]}"
+        assert self.process.poll() is None, (
+            f"Home Assistant has ended:\n{(self.folder / 'output.log').read_text()[-3000:]}"
+        )
         try:
             return is_open(self.port) and requests.get(f"{self.url}/manifest.json", timeout=5).status_code in (200, 404)
         except requests.RequestException:
@@ -92,7 +108,11 @@ class Home:
         self.token = requests.post(f"{self.url}/auth/token", data=grant, timeout=30).json()["access_token"]
         # The step "core_config" is left out: it adds a weather service, radio stations and more that ask the internet.
         self.rest("POST", "/api/onboarding/analytics", json={})
-        self.rest("POST", "/api/onboarding/integration", json={"client_id": CLIENT, "redirect_uri": f"{CLIENT}?auth_callback=1"})
+        self.rest(
+            "POST",
+            "/api/onboarding/integration",
+            json={"client_id": CLIENT, "redirect_uri": f"{CLIENT}?auth_callback=1"},
+        )
         self.connect()
         self.token = self.ask("auth/long_lived_access_token", client_name="tests", lifespan=1)
 
@@ -106,13 +126,19 @@ class Home:
 
     def flow(self, handler, *answers):
         """Goes through a config flow; each answer is the form of one step. The entry's id."""
-        step = self.rest("POST", "/api/config/config_entries/flow", json={"handler": handler, "show_advanced_options": False}).json()
+        step = self.rest(
+            "POST", "/api/config/config_entries/flow", json={"handler": handler, "show_advanced_options": False}
+        ).json()
         for answer in answers:
             assert step["type"] == "form", step
             assert not step.get("errors"), step
-            # Newer versions have folded sections with defaults of their own, which the browser sends too.
-            folded = [field["name"] for field in step["data_schema"] if field.get("type") == "expandable"]
-            answer = {**{name: {} for name in folded}, **answer}
+            # Newer versions have folded sections, which the browser sends as it shows them.
+            folded = {
+                field["name"]: untouched(field["schema"])
+                for field in step["data_schema"]
+                if field.get("type") == "expandable"
+            }
+            answer = {**folded, **answer}
             step = self.rest("POST", f"/api/config/config_entries/flow/{step['flow_id']}", json=answer).json()
         return step
 
@@ -177,7 +203,11 @@ class Home:
 
     def entities(self):
         """The registry by unique id."""
-        return {entity["unique_id"]: entity for entity in self.ask("config/entity_registry/list") if entity["platform"] == "mqtt"}
+        return {
+            entity["unique_id"]: entity
+            for entity in self.ask("config/entity_registry/list")
+            if entity["platform"] == "mqtt"
+        }
 
     def entity(self, unique_id):
         return until(lambda: self.entities().get(unique_id), f"the entity {unique_id} exists")["entity_id"]
@@ -214,7 +244,9 @@ class Home:
     def automate(self, name, config):
         """Makes an automation as the editor does; waits until it is there."""
         self.rest("POST", f"/api/config/automation/config/{name}", json={"alias": name, **config})
-        find = lambda: [state for state in self.rest("GET", "/api/states").json() if state["attributes"].get("id") == name]
+        find = lambda: [
+            state for state in self.rest("GET", "/api/states").json() if state["attributes"].get("id") == name
+        ]
         state = until(find, f"the automation {name} exists")[0]
         assert state["state"] == "on", state
         return state["entity_id"]

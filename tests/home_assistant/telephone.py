@@ -17,7 +17,19 @@ class Telephone:
         class Door(BaseHTTPRequestHandler):
             def do_POST(self):
                 phone.pushed.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.answer(201, json.dumps({"rateLimits": {"successful": 1, "errors": 0, "maximum": 500, "resetsAt": "2099-01-01T00:00:00Z"}}).encode())
+                self.answer(
+                    201,
+                    json.dumps(
+                        {
+                            "rateLimits": {
+                                "successful": 1,
+                                "errors": 0,
+                                "maximum": 500,
+                                "resetsAt": "2099-01-01T00:00:00Z",
+                            }
+                        }
+                    ).encode(),
+                )
 
             def do_GET(self):
                 found = phone.files.get(self.path)
@@ -44,12 +56,16 @@ class Telephone:
             "device_name": "Alice's phone", "manufacturer": "Test", "model": "Test", "os_name": "Test", "os_version": "1",
             "supports_encryption": False, "app_data": {"push_token": "token", "push_url": f"{self.url}/push"},
         }).json()["webhook_id"]  # fmt: skip
-        until(lambda: "mobile_app_alice_s_phone" in home.ask("get_services").get("notify", {}), "the phone can be notified")
+        until(
+            lambda: "mobile_app_alice_s_phone" in home.ask("get_services").get("notify", {}),
+            "the phone can be notified",
+        )
         devices = home.ask("config/device_registry/list")
         self.device = next(device["id"] for device in devices if ["mobile_app", "test-phone"] in device["identifiers"])
 
     def next(self, is_it, what, seconds=60):
         """The first message for which `is_it`; it is taken once only."""
+
         def find():
             return next((message for message in self.pushed if is_it(message)), None)
 
@@ -59,7 +75,10 @@ class Telephone:
 
     def press(self, action, **more):
         """Presses a button of a message, as the app tells it to Home Assistant."""
-        event = {"type": "fire_event", "data": {"event_type": "mobile_app_notification_action", "event_data": {"action": action, **more}}}
+        event = {
+            "type": "fire_event",
+            "data": {"event_type": "mobile_app_notification_action", "event_data": {"action": action, **more}},
+        }
         self.home.rest("POST", f"/api/webhook/{self.webhook}", json=event)
 
     def close(self):

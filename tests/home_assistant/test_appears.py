@@ -23,7 +23,11 @@ def manual():
     text = (ROOT / "docs/entities.md").read_text()
     cameras, node = text.split("\n## The appliance\n")
     row = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| (\w+) \|", re.MULTILINE)
-    return [(*match.groups(), belongs) for part, belongs in ((cameras, "camera"), (node, "node")) for match in row.finditer(part)]
+    return [
+        (*match.groups(), belongs)
+        for part, belongs in ((cameras, "camera"), (node, "node"))
+        for match in row.finditer(part)
+    ]
 
 
 def test_devices(any_house):
@@ -36,7 +40,12 @@ def test_devices(any_house):
         assert (device["manufacturer"], device["model"], device["sw_version"]) == ("Doorward", "Camera", version)
         assert device["via_device_id"] == node["id"]
         assert re.fullmatch(r"http://[^/]+:\d+/?.*", device["configuration_url"]), device["configuration_url"]
-    assert (node["name"], node["manufacturer"], node["model"], node["sw_version"]) == ("Doorward", "Doorward", "Doorward", version)
+    assert (node["name"], node["manufacturer"], node["model"], node["sw_version"]) == (
+        "Doorward",
+        "Doorward",
+        "Doorward",
+        version,
+    )
     assert node["via_device_id"] is None
     assert node["serial_number"].replace("-", "") == appliance.identity()["node"].replace("-", "")
     assert node["configuration_url"].startswith("http://")
@@ -53,7 +62,11 @@ def test_every_component_is_an_entity_as_announced(any_house):
     entities = until(lambda: len(home.entities()) >= len(announced) and home.entities(), "all entities are there")
     ids = {part["unique_id"] for _, _, part in announced}
     assert ids == set(entities), "what is announced and what Home Assistant has"
-    devices = {device["id"]: device["identifiers"][0][1] for device in home.ask("config/device_registry/list") if device["identifiers"]}
+    devices = {
+        device["id"]: device["identifiers"][0][1]
+        for device in home.ask("config/device_registry/list")
+        if device["identifiers"]
+    }
     for device, name, part in announced:
         entity = home.ask("config/entity_registry/get", entity_id=entities[part["unique_id"]]["entity_id"])
         where = f"{name}: {entity}"
@@ -68,7 +81,14 @@ def test_every_component_is_an_entity_as_announced(any_house):
             assert home.state(entity["entity_id"]) is None, where
             continue
         attributes = until(lambda: home.state(entity["entity_id"]), f"{entity['entity_id']} has a state")["attributes"]
-        for ours, theirs in ((UNIT, UNIT), ("options", "options"), ("event_types", "event_types"), ("min", "min"), ("max", "max"), ("state_class", "state_class")):
+        for ours, theirs in (
+            (UNIT, UNIT),
+            ("options", "options"),
+            ("event_types", "event_types"),
+            ("min", "min"),
+            ("max", "max"),
+            ("state_class", "state_class"),
+        ):
             if ours in part and home.is_available(entity["entity_id"]):
                 assert attributes.get(theirs) == part[ours], f"{ours} of {where}: {attributes}"
 
@@ -81,7 +101,9 @@ def test_the_manual_lists_what_is_there(any_house):
     for topic, name, platform, owner in rows:
         part = there.get((owner, topic.replace("/", "_")))
         if part is None:
-            assert topic in ("image/strip", "event/address_changed", "public_address"), f"{topic} is in the manual but not announced"
+            assert topic in ("image/strip", "event/address_changed", "public_address"), (
+                f"{topic} is in the manual but not announced"
+            )
             continue
         assert part["p"] == platform, topic
         assert part["name"] == (None if name == "(the device)" else name), topic
@@ -92,12 +114,20 @@ def test_everything_gets_a_state(any_house):
     names = {part["unique_id"]: name for _, name, part in components(any_house)}
     # The yard looks for nothing, so nothing happens there; a button has a state when it was pressed.
     looked_at = {unique for unique in names if not unique.startswith(any_house.appliance.object("yard"))}
-    looked_at -= {unique for unique in looked_at if names[unique] in SILENT or home.entities()[unique]["entity_id"].startswith("button.")}
+    looked_at -= {
+        unique
+        for unique in looked_at
+        if names[unique] in SILENT or home.entities()[unique]["entity_id"].startswith("button.")
+    }
 
     def silent():
         entities = [home.entities()[unique] for unique in looked_at]
-        states = {entity["entity_id"]: home.state(entity["entity_id"]) for entity in entities if not entity["disabled_by"]}
-        return [entity for entity, state in states.items() if state is None or state["state"] in ("unknown", "unavailable")]
+        states = {
+            entity["entity_id"]: home.state(entity["entity_id"]) for entity in entities if not entity["disabled_by"]
+        }
+        return [
+            entity for entity, state in states.items() if state is None or state["state"] in ("unknown", "unavailable")
+        ]
 
     try:
         until(lambda: not silent(), "every entity has a state", 75, every=1)
@@ -140,7 +170,10 @@ def test_every_control_works_from_home_assistant(any_house):
         before = home.state(entity)["state"]
         for value in (other_value(part, before), before):
             send(home, entity, platform, value)
-            home.wait_state(entity, lambda state, value=value: state not in ("unknown", "unavailable") and same(platform, state, value))
+            home.wait_state(
+                entity,
+                lambda state, value=value: state not in ("unknown", "unavailable") and same(platform, state, value),
+            )
             assert same(platform, appliance.value("porch", name), value), name
         tried.append(name)
     assert {"privacy", "motion_detection", "face_threshold", "fps"} <= set(tried)
@@ -150,7 +183,9 @@ def test_every_control_works_from_home_assistant(any_house):
 def test_a_value_out_of_range_changes_nothing(any_house):
     home, entity = any_house.home, any_house.entity("fps")
     before = home.state(entity)["state"]
-    refused = home.send("call_service", domain="number", service="set_value", service_data={"entity_id": entity, "value": 61})
+    refused = home.send(
+        "call_service", domain="number", service="set_value", service_data={"entity_id": entity, "value": 61}
+    )
     assert not refused["success"]
     assert home.state(entity)["state"] == before
 
@@ -165,19 +200,26 @@ def test_buttons(any_house, listener):
         assert pressed == [b"PRESS"]
         assert not listener.since(before, f"{appliance.topic}/log")
         if name == "snapshot":
-            pictures = until(lambda: listener.since(before, f"{appliance.topic}/porch/image/event/+"), "a picture was taken")
+            pictures = until(
+                lambda: listener.since(before, f"{appliance.topic}/porch/image/event/+"), "a picture was taken"
+            )
             assert pictures[0].startswith(b"\xff\xd8")
 
 
 def is_jpeg(answer):
     body = answer.content
-    return answer.headers["Content-Type"] == "image/jpeg" and body.startswith(b"\xff\xd8") and body.endswith(b"\xff\xd9")
+    return (
+        answer.headers["Content-Type"] == "image/jpeg" and body.startswith(b"\xff\xd8") and body.endswith(b"\xff\xd9")
+    )
 
 
 def test_camera_and_images_are_jpegs(any_house):
     home = any_house.home
     camera = any_house.entity("image_live")
-    assert until(lambda: (answer := home.rest("GET", f"/api/camera_proxy/{camera}", check=False)).ok and answer, "the camera has a picture")
+    assert until(
+        lambda: (answer := home.rest("GET", f"/api/camera_proxy/{camera}", check=False)).ok and answer,
+        "the camera has a picture",
+    )
     assert is_jpeg(home.rest("GET", f"/api/camera_proxy/{camera}"))
     for name in ("image_motion", "image_face"):
         image = any_house.entity(name)
@@ -196,8 +238,12 @@ def automation(any_house):
 
     def make(name, triggers, data):
         made.append(name)
-        any_house.home.automate(name, {"triggers": triggers, "actions": [{"event": "doorward_test", "event_data": {"from": name, **data}}]})
-        return lambda is_it=lambda data: True: any_house.home.heard(heard, lambda data: data["from"] == name and is_it(data), 75, name)
+        any_house.home.automate(
+            name, {"triggers": triggers, "actions": [{"event": "doorward_test", "event_data": {"from": name, **data}}]}
+        )
+        return lambda is_it=lambda data: True: any_house.home.heard(
+            heard, lambda data: data["from"] == name and is_it(data), 75, name
+        )
 
     yield make
     for name in made:
@@ -205,14 +251,20 @@ def automation(any_house):
 
 
 def test_an_automation_on_motion_fires(any_house, automation):
-    fired = automation("motion", [{"trigger": "state", "entity_id": any_house.entity("motion"), "from": "off", "to": "on"}], {})
+    fired = automation(
+        "motion", [{"trigger": "state", "entity_id": any_house.entity("motion"), "from": "off", "to": "on"}], {}
+    )
     fired()
 
 
 def test_an_automation_on_a_face_fires(any_house, automation):
     event = any_house.entity("event_face")
     trigger = [{"trigger": "state", "entity_id": event, "not_from": ["unavailable", "unknown"]}]
-    data = {"type": "{{ trigger.to_state.attributes.event_type }}", "name": "{{ trigger.to_state.attributes.name | default(none) }}", "id": "{{ trigger.to_state.attributes.id }}"}
+    data = {
+        "type": "{{ trigger.to_state.attributes.event_type }}",
+        "name": "{{ trigger.to_state.attributes.name | default(none) }}",
+        "id": "{{ trigger.to_state.attributes.id }}",
+    }
     fired = automation("face", trigger, data)
     known = fired(lambda data: data["type"] == "known")
     assert known["name"] == "Barack"

@@ -37,7 +37,9 @@ def use(any_house, blueprints):
 
     def use(name, **inputs):
         made.append(name)
-        return any_house.home.automate(f"{name}", {"use_blueprint": {"path": f"doorward/doorward_{name}.yaml", "input": inputs}})
+        return any_house.home.automate(
+            f"{name}", {"use_blueprint": {"path": f"doorward/doorward_{name}.yaml", "input": inputs}}
+        )
 
     yield use
     for name in made:
@@ -50,8 +52,17 @@ def told(house, use, telephone):
 
     def told(kind, **more):
         telephone.pushed.clear()
-        use("notify", face_event=house.entity("event_face"), picture=house.entity("image_face"), phones=[telephone.device], types=[kind], **more)
-        return telephone.next(lambda push: push["data"]["tag"].endswith(f"_{kind}"), f"a message about somebody {kind}", 75)
+        use(
+            "notify",
+            face_event=house.entity("event_face"),
+            picture=house.entity("image_face"),
+            phones=[telephone.device],
+            types=[kind],
+            **more,
+        )
+        return telephone.next(
+            lambda push: push["data"]["tag"].endswith(f"_{kind}"), f"a message about somebody {kind}", 75
+        )
 
     return told
 
@@ -141,10 +152,21 @@ def test_a_name_that_cannot_be_learnt_is_answered_with_the_reason(house, told, t
 def alice(house, listener):
     """Somebody of the household with a telephone that tells where it is."""
     home = house.home
-    listener.say("homeassistant/device_tracker/alice/config", json.dumps({"unique_id": "alice", "name": "Alice", "state_topic": "alice/at"}), retain=True)
+    listener.say(
+        "homeassistant/device_tracker/alice/config",
+        json.dumps({"unique_id": "alice", "name": "Alice", "state_topic": "alice/at"}),
+        retain=True,
+    )
     tracker = home.entity("alice")
     person = home.ask("person/create", name="Alice", device_trackers=[tracker])
-    entity = until(lambda: [state["entity_id"] for state in home.rest("GET", "/api/states").json() if state["attributes"].get("id") == person["id"]], "a person")[0]
+    entity = until(
+        lambda: [
+            state["entity_id"]
+            for state in home.rest("GET", "/api/states").json()
+            if state["attributes"].get("id") == person["id"]
+        ],
+        "a person",
+    )[0]
 
     class Alice:
         entity_id = entity
@@ -162,7 +184,13 @@ def alice(house, listener):
 def test_nobody_is_told_while_somebody_is_at_home(house, use, telephone, alice, listener):
     alice.goes("home")
     telephone.pushed.clear()
-    use("notify", face_event=house.entity("event_face"), picture=house.entity("image_face"), phones=[telephone.device], away=[alice.entity_id])
+    use(
+        "notify",
+        face_event=house.entity("event_face"),
+        picture=house.entity("image_face"),
+        phones=[telephone.device],
+        away=[alice.entity_id],
+    )
     since = listener.count()
     until(lambda: listener.since(since, f"{house.appliance.topic}/porch/event/face"), "a face event", 60)
     stays(lambda: not telephone.pushed, "nothing told", 2)
@@ -171,7 +199,13 @@ def test_nobody_is_told_while_somebody_is_at_home(house, use, telephone, alice, 
 
 
 def test_an_event_that_is_shown_again_is_not_told_again(house, use, telephone):
-    use("notify", face_event=house.entity("event_face"), picture=house.entity("image_face"), phones=[telephone.device], types=["known", "unknown", "unsure"])
+    use(
+        "notify",
+        face_event=house.entity("event_face"),
+        picture=house.entity("image_face"),
+        phones=[telephone.device],
+        types=["known", "unknown", "unsure"],
+    )
     house.home.wait_state(house.entity("event_face"), lambda state: state not in ("unknown", "unavailable"), 60)
     house.appliance.stop()
     house.home.wait_state(house.entity("event_face"), "unavailable")
@@ -197,7 +231,14 @@ def lamp(house, listener):
 def test_the_light_goes_on_only_while_nobody_is_home(house, use, lamp, alice):
     home, motion = house.home, house.entity("motion")
     alice.goes("not_home")
-    use("motion_light", motion=[motion], known=[alice.entity_id], lights={"entity_id": [lamp]}, minutes=0, only_dark=False)
+    use(
+        "motion_light",
+        motion=[motion],
+        known=[alice.entity_id],
+        lights={"entity_id": [lamp]},
+        minutes=0,
+        only_dark=False,
+    )
     home.wait_state(lamp, "on", 45)
     home.wait_state(lamp, "off", 45)
     alice.goes("home")

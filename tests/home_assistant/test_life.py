@@ -28,7 +28,11 @@ def names(house):
 
 def missing(house):
     """Entities that ought to be available and are not."""
-    return [entity["entity_id"] for entity in house.home.entities().values() if not entity["disabled_by"] and not house.home.is_available(entity["entity_id"])]
+    return [
+        entity["entity_id"]
+        for entity in house.home.entities().values()
+        if not entity["disabled_by"] and not house.home.is_available(entity["entity_id"])
+    ]
 
 
 def all_back(house, before, seconds=60):
@@ -73,7 +77,9 @@ def test_what_was_set_survives_our_restart(house):
 def test_a_restart_of_home_assistant(house, listener):
     before, since = house.whole(), listener.count()
     house.home.restart()
-    until(lambda: b"online" in listener.since(since, "homeassistant/status"), "Home Assistant says that it is there", 60)
+    until(
+        lambda: b"online" in listener.since(since, "homeassistant/status"), "Home Assistant says that it is there", 60
+    )
     all_back(house, before)
     # These are not retained, so they were told again.
     for component in ("person_unknown", "person_barack", "faces_present"):
@@ -128,7 +134,12 @@ def test_a_document_of_an_older_version_loses_what_is_no_more(house, listener):
     house.appliance.stop()
     document = house.documents()[device]
     unique = house.unique("of_old", "yard")
-    document["cmps"]["of_old"] = {"p": "sensor", "unique_id": unique, "name": "Of old", "state_topic": "doorward/home/yard/of_old"}
+    document["cmps"]["of_old"] = {
+        "p": "sensor",
+        "unique_id": unique,
+        "name": "Of old",
+        "state_topic": "doorward/home/yard/of_old",
+    }
     listener.say(f"homeassistant/device/{device}/config", json.dumps(document), retain=True)
     until(lambda: unique in house.home.entities(), "the old entity exists")
     house.appliance.start()
@@ -140,7 +151,9 @@ def test_a_renamed_camera_keeps_its_entities(house):
     before = house.whole()
     house.appliance.cameras["yard"]["name"] = "Back yard"
     house.appliance.restart()
-    until(lambda: house.home.device(house.appliance.object("yard"))["name"] == "Back yard", "the device has its new name")
+    until(
+        lambda: house.home.device(house.appliance.object("yard"))["name"] == "Back yard", "the device has its new name"
+    )
     all_back(house, before)
     house.appliance.cameras["yard"]["name"] = "Yard"
     house.appliance.restart()
@@ -153,7 +166,9 @@ def test_a_camera_that_is_no_more_configured_goes(house):
     house.appliance.restart()
     until(lambda: house.home.device(device) is None, "the device is gone")
     assert not uniques & set(names(house))
-    until(lambda: not held(*house.appliance.login(), "doorward/home/yard/#"), "nothing of it is retained", 20, every=0.5)
+    until(
+        lambda: not held(*house.appliance.login(), "doorward/home/yard/#"), "nothing of it is retained", 20, every=0.5
+    )
     assert device not in house.documents()
     house.appliance.cameras["yard"] = settings
     house.appliance.restart()
@@ -163,11 +178,15 @@ def test_a_camera_that_is_no_more_configured_goes(house):
 @pytest.mark.log_may_say(CLEARED)
 def test_two_appliances_of_one_name(house, listener, tmp_path):
     before = house.whole()
-    other = appliances.Appliance(tmp_path / "other", house.mosquitto, node="second", cameras={"porch": dict(appliances.YARD, name="Porch")})
+    other = appliances.Appliance(
+        tmp_path / "other", house.mosquitto, node="second", cameras={"porch": dict(appliances.YARD, name="Porch")}
+    )
     try:
         other.start()
         for camera in (None, "porch"):
-            device = until(lambda camera=camera: house.home.device(other.object(camera)), "the other appliance is there")
+            device = until(
+                lambda camera=camera: house.home.device(other.object(camera)), "the other appliance is there"
+            )
             twin = house.home.device(house.appliance.object(camera))
             assert device["name"] == twin["name"] and device["id"] != twin["id"]
         until(lambda: f"{other.object('porch')}_motion" in names(house), "the other camera's entities are there")
@@ -185,7 +204,11 @@ def test_two_appliances_of_one_name(house, listener, tmp_path):
 
 
 def delete_in_home_assistant(house, device):
-    house.home.ask("config/device_registry/remove_config_entry", config_entry_id=house.mqtt_entry, device_id=house.home.device(device)["id"])
+    house.home.ask(
+        "config/device_registry/remove_config_entry",
+        config_entry_id=house.mqtt_entry,
+        device_id=house.home.device(device)["id"],
+    )
     until(lambda: house.home.device(device) is None, "the device is gone")
 
 
@@ -208,7 +231,9 @@ def test_a_device_that_the_user_deletes_stays_away_until_asked_back(house):
 def ours_retained(house):
     """What the broker holds of this appliance, state and documents."""
     kept = held(*house.appliance.login())
-    return [topic for topic in kept if topic.startswith(f"{house.appliance.topic}/") or house.appliance.object() in topic]
+    return [
+        topic for topic in kept if topic.startswith(f"{house.appliance.topic}/") or house.appliance.object() in topic
+    ]
 
 
 def test_cleared_discovery_leaves_nothing_in_home_assistant(house):
@@ -216,7 +241,10 @@ def test_cleared_discovery_leaves_nothing_in_home_assistant(house):
     house.appliance.rest("POST", "/api/requests/discovery/clear", json={})
     until(lambda: not names(house), "no entity is left")
     assert house.home.device(house.appliance.object()) is None
-    until(lambda: not [topic for topic in ours_retained(house) if topic.startswith("homeassistant/")], "no document is retained")
+    until(
+        lambda: not [topic for topic in ours_retained(house) if topic.startswith("homeassistant/")],
+        "no document is retained",
+    )
     house.appliance.rest("POST", "/api/requests/discovery/republish", json={})
     all_back(house, before)
 

@@ -38,7 +38,9 @@ def test_moving_pictures(house):
     assert step["type"] == "create_entry", step
     entry = step["result"]["entry_id"]
     try:
-        registry = lambda: [entity for entity in home.ask("config/entity_registry/list") if entity["config_entry_id"] == entry]
+        registry = lambda: [
+            entity for entity in home.ask("config/entity_registry/list") if entity["config_entry_id"] == entry
+        ]
         camera = until(registry, "the camera is there")[0]["entity_id"]
         until(lambda: home.state(camera), "the camera has a state")
         still = home.rest("GET", f"/api/camera_proxy/{camera}").content
