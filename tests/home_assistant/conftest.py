@@ -1,7 +1,7 @@
 """The house of these tests: Home Assistant, a broker, the appliance with its demo camera, and a telephone.
 
-One house for each kind of broker, set up once; tests leave it as they found it. After each test Home Assistant's log must hold
-nothing new that anybody would have to look at.
+One house for each kind of broker, set up once; tests leave it as they found it. After each test Home Assistant's log
+must hold nothing new that anybody would have to look at.
 """
 
 import json

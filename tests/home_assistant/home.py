@@ -1,4 +1,4 @@
-"""A real Home Assistant Core with a folder of its own, set up and asked only through its own HTTP and WebSocket interfaces."""
+"""A real Home Assistant Core with a folder of its own, set up and asked only over HTTP and WebSocket."""
 
 import json
 import os
@@ -14,7 +14,8 @@ import websocket
 from waiting import end, free_port, is_open, until
 
 CLIENT = "http://doorward.test/"
-# Nothing that reaches for the network, and everything that the tests look at. The recorder complains of attributes too large to keep.
+# Nothing that reaches for the network, and everything that the tests look at. The recorder complains of attributes that
+# are too large to keep.
 CONFIGURATION = """
 homeassistant:
   name: Test

@@ -1,4 +1,4 @@
-"""Prints what the integrations of this suite need, as pip understands it, so that Home Assistant installs nothing while it runs.
+"""Prints what the integrations of this suite need, as pip understands it, so that nothing is installed in a test.
 
 Run by the Python into which Home Assistant is installed: its own manifests say it, for each version rightly.
 """

@@ -1,4 +1,4 @@
-"""A telephone with the companion app, as far as Home Assistant can tell: registered through its own interface, with a place to push to."""
+"""A telephone with the companion app, as far as Home Assistant can tell: registered, with a place to push to."""
 
 import json
 import threading

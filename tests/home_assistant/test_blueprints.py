@@ -1,4 +1,7 @@
-"""The three blueprints, brought in as a user would, act for real: a telephone is told, its buttons teach, a lamp and a camera follow."""
+"""The three blueprints, brought in as a user would, act for real.
+
+A telephone is told, its buttons teach, a lamp and a camera follow.
+"""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The life of the devices: restarts of everybody, people and cameras that come and go, and what the user removes in Home Assistant."""
+"""The life of the devices: restarts of everybody, people and cameras that come and go, and what the user removes."""
 
 import json
 import shutil
