@@ -20,6 +20,7 @@ OF_ITSELF = (
     r"\[homeassistant.bootstrap\] Skipping pip installation",
     r"\[aiohttp_fast_zlib\] zlib_ng and isal are not available",
     r"\[homeassistant.components.camera.img_util\] Error loading libturbojpeg",
+    r"\[homeassistant.bootstrap\] Support for the running Python version",
     # On a busy machine.
     r"\[homeassistant.(setup|bootstrap)\] (Setup of \S+ is taking over|Waiting on integrations|Waiting for integrations)",
     r"\[homeassistant.components.recorder.util\].*(ended unfinished session|did not shutdown cleanly)",
