@@ -64,7 +64,7 @@ def untouched(schema):
 class Home:
     def __init__(self, folder: pathlib.Path):
         self.folder, self.port, self.process, self.socket = folder, free_port(), None, None
-        self.token, self.number, self.waiting, self.seen = None, 0, [], 0
+        self.token, self.number, self.waiting, self.seen, self.left = None, 0, [], 0, []
         folder.mkdir(parents=True)
         (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port))
         (folder / "automations.yaml").write_text("[]\n")
@@ -95,6 +95,8 @@ class Home:
             self.socket.close()
             self.socket = None
         end(self.process, 60)
+        # The next start begins a new log.
+        self.left, self.seen = self.complaints(), 0
 
     def restart(self):
         self.stop()
@@ -260,7 +262,7 @@ class Home:
     def complaints(self):
         """Records of the level WARNING and above that came since the last call, each with all of its lines."""
         lines = (self.folder / "home-assistant.log").read_text(errors="replace").splitlines()
-        records, into = [], None
+        records, into, self.left = [[record] for record in self.left], None, []
         for line in lines[self.seen :]:
             if ANY_RECORD.match(line):
                 into = RECORD.match(line) and records.append([line]) is None

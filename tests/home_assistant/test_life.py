@@ -130,7 +130,20 @@ def test_somebody_is_enrolled_on_the_command_line_and_forgotten(house):
     assert "jacinda" not in house.appliance.people()
 
 
-# Home Assistant keeps a disabled entity that is announced no more, until its device goes; the user may remove it by hand.
+def without_yard(house):
+    """The second camera leaves the configuration and comes back."""
+    device, settings = house.appliance.object("yard"), house.appliance.cameras.pop("yard")
+    house.appliance.restart()
+    until(lambda: house.home.device(device) is None, "the device is gone")
+    assert not [unique for unique in names(house) if unique.startswith(device)]
+    until(lambda: not held(*house.appliance.login(), "doorward/home/yard/#"), "nothing is retained", 20, every=0.5)
+    assert device not in house.documents()
+    house.appliance.cameras["yard"] = settings
+    house.appliance.restart()
+    until(lambda: house.home.device(house.appliance.object("yard")), "the device is there again")
+
+
+# Home Assistant keeps a disabled entity that is announced no more, until its device goes.
 @pytest.mark.parametrize("is_enabled", [True, False])
 @pytest.mark.log_may_say(CLEARED)
 def test_a_document_of_an_older_version_loses_what_is_no_more(house, listener, is_enabled):
@@ -154,8 +167,8 @@ def test_a_document_of_an_older_version_loses_what_is_no_more(house, listener, i
     until(settled, "the document is that of today")
     stays(settled, "the document of today", 4)
     if not is_enabled:
-        house.home.ask("config/entity_registry/remove", entity_id=house.home.entities()[unique]["entity_id"])
-        stays(settled, "the document of today", 4)
+        # Removed by hand, it would take the document of the whole device with it (seen in 2025.4).
+        without_yard(house)
     house.whole()
 
 
@@ -174,18 +187,9 @@ def test_a_renamed_camera_keeps_its_entities(house):
 
 @pytest.mark.log_may_say(CLEARED)
 def test_a_camera_that_is_no_more_configured_goes(house):
-    uniques = {unique for unique in names(house) if unique.startswith(house.appliance.object("yard"))}
-    device, settings = house.appliance.object("yard"), house.appliance.cameras.pop("yard")
-    house.appliance.restart()
-    until(lambda: house.home.device(device) is None, "the device is gone")
-    assert not uniques & set(names(house))
-    until(
-        lambda: not held(*house.appliance.login(), "doorward/home/yard/#"), "nothing of it is retained", 20, every=0.5
-    )
-    assert device not in house.documents()
-    house.appliance.cameras["yard"] = settings
-    house.appliance.restart()
-    until(lambda: house.home.device(house.appliance.object("yard")), "the device is there again")
+    before = house.whole()
+    without_yard(house)
+    assert house.whole().keys() == before.keys()
 
 
 @pytest.mark.log_may_say(CLEARED)
