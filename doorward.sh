@@ -1,5 +1,5 @@
 #!/bin/sh
-# The two commands of this repository: `./doorward.sh run` and `./doorward.sh test`.
+# The commands of this repository: `./doorward.sh run`, `./doorward.sh test` and `./doorward.sh home-assistant`.
 # Plain sh, because a machine with nothing but Rust and git has no make yet.
 # Not here: what has to be installed; see .ci/setup.
 set -eu
@@ -8,8 +8,12 @@ usage() {
     cat <<'TEXT'
 usage: ./doorward.sh run [FLAGS]       build and run the appliance; FLAGS such as --config FILE go to it
        ./doorward.sh test [ARGS]       run all tests; ARGS go to cargo test
-       ./doorward.sh setup run|test    only install what that command needs
-Both commands first install what is missing (through apt, else they say what to install).
+       ./doorward.sh home-assistant [ARGS]
+                                       test with a real Home Assistant, the newest that a Python here can run;
+                                       DOORWARD_HA_VERSION=2024.12.5 takes that one; ARGS go to pytest
+       ./doorward.sh setup run|test|home-assistant
+                                       only install what that command needs
+All commands first install what is missing (through apt, else they say what to install).
 TEXT
 }
 
@@ -36,6 +40,16 @@ test)
     DOORWARD_PYTHON=$(cd "$target/venv" && pwd)/bin/python
     export DOORWARD_PYTHON
     exec cargo test --locked "$@"
+    ;;
+home-assistant)
+    shift
+    .ci/setup home-assistant
+    if [ -z "${DOORWARD_BIN-}" ]; then
+        cargo build --locked --bin doorward
+        DOORWARD_BIN=$(cd "$target/debug" && pwd)/doorward
+        export DOORWARD_BIN
+    fi
+    exec .ci/home-assistant "$@"
     ;;
 setup)
     exec .ci/setup "${2-run}"

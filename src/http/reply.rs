@@ -26,6 +26,7 @@ pub(super) fn status(problem: &Problem) -> StatusCode {
         Problem::NoCamera { .. }
         | Problem::CameraBusy { .. }
         | Problem::CameraDenied { .. }
+        | Problem::Starting
         | Problem::NoSignal
         | Problem::NoUsableFormat { .. }
         | Problem::CameraFailed { .. }

@@ -98,7 +98,7 @@ impl Installation {
         let body = json!({
             "dev": device,
             "o": self.origin(),
-            "availability": [{ "topic": topics.status() }],
+            "availability": [availability(topics.status())],
             "qos": 1,
             "cmps": components,
         });
@@ -124,7 +124,7 @@ impl Installation {
         let body = json!({
             "dev": device,
             "o": self.origin(),
-            "availability": [{ "topic": topics.status() }, { "topic": topics.camera_status(id) }],
+            "availability": [availability(topics.status()), availability(topics.camera_status(id))],
             "availability_mode": "all",
             "qos": 1,
             "cmps": components,
@@ -148,6 +148,11 @@ impl Installation {
     fn origin(&self) -> Value {
         json!({ "name": "doorward", "sw": self.version })
     }
+}
+
+/// A topic on which availability is said. The words are Home Assistant's defaults, but 2025.4 was seen to miss them at times.
+fn availability(topic: String) -> Value {
+    json!({ "topic": topic, "payload_available": "online", "payload_not_available": "offline" })
 }
 
 /// Entity ids for a new device, the same in every version and language of Home Assistant; what people changed stays.

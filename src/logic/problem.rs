@@ -28,6 +28,8 @@ pub enum Problem {
         /// The configured source.
         source: String,
     },
+    /// The camera is being opened.
+    Starting,
     /// The camera is open but sends nothing.
     NoSignal,
     /// The camera offers no format that we can use, or the file holds no picture.
@@ -166,6 +168,7 @@ impl Problem {
             Self::NoCamera { .. } => "no_camera",
             Self::CameraBusy { .. } => "camera_busy",
             Self::CameraDenied { .. } => "camera_denied",
+            Self::Starting => "starting",
             Self::NoSignal => "no_signal",
             Self::NoUsableFormat { .. } => "no_usable_format",
             Self::CameraFailed { .. } => "camera_failed",
@@ -222,6 +225,7 @@ impl Problem {
             Self::NoCamera { .. } => "No camera",
             Self::CameraBusy { .. } => "Camera in use",
             Self::CameraDenied { .. } => "No permission",
+            Self::Starting => "Starting",
             Self::NoSignal => "No signal",
             Self::NoUsableFormat { .. } => "No usable picture format",
             Self::CameraFailed { .. } => "Camera fault",
@@ -266,6 +270,7 @@ impl Problem {
             Self::CameraDenied { source } => {
                 format!("{source} may not be opened. Add the user that runs Doorward to the group video.")
             }
+            Self::Starting => "The camera is being opened. Try again in a moment.".into(),
             Self::NoSignal => "The camera sends no pictures. Check its cable; it is tried again by itself.".into(),
             Self::NoUsableFormat { detail } => format!("{detail}. Doorward reads MJPG and YUYV."),
             Self::CameraFailed { detail } => format!("{detail}. The camera is tried again by itself."),

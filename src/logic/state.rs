@@ -152,7 +152,7 @@ impl Status {
         match self {
             Self::Running => Ok(()),
             Self::Privacy => Err(Problem::Privacy),
-            Self::Starting => Err(Problem::NoSignal),
+            Self::Starting => Err(Problem::Starting),
             Self::NoDevice(problem) | Self::Error(problem) => Err(problem.clone()),
         }
     }
