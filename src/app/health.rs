@@ -41,7 +41,7 @@ impl Health {
         let mut status = String::new();
         let mut cpu = Window::new(Duration::from_secs(60), Duration::ZERO);
         let mut disk = Window::new(Duration::from_secs(3600), Duration::from_secs(60));
-        let (mut temp_c, mut sensed) = (temperature(Path::new("/sys/class")), Instant::now());
+        let (mut temp_c, mut sensed) = (temperature(), Instant::now());
         let mut started = self.started.wall;
         loop {
             let now = Instant::now();
@@ -54,7 +54,7 @@ impl Health {
             let cpu_pct = if elapsed.is_zero() { 0.0 } else { cpu_used / elapsed.as_secs_f64() * 100.0 };
             let written_kb = written_bytes() / 1024;
             if now.saturating_duration_since(sensed) >= SENSOR_EVERY {
-                (temp_c, sensed) = (temperature(Path::new("/sys/class")), now);
+                (temp_c, sensed) = (temperature(), now);
             }
             let node = NodeState {
                 started,
@@ -129,8 +129,13 @@ impl Window {
     }
 }
 
-/// The temperature of the processor in degrees Celsius: the hottest thermal zone, else the hottest sensor of a processor.
-fn temperature(class: &Path) -> Option<f64> {
+/// The temperature of the processor in degrees Celsius, where the machine tells.
+pub(super) fn temperature() -> Option<f64> {
+    temperature_in(Path::new("/sys/class"))
+}
+
+/// The hottest thermal zone, else the hottest sensor of a processor.
+fn temperature_in(class: &Path) -> Option<f64> {
     let entries =
         |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let read = |path: &Path| std::fs::read_to_string(path).ok();
@@ -205,15 +210,15 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        assert_eq!(temperature(class.path()), None);
+        assert_eq!(temperature_in(class.path()), None);
         put("hwmon/hwmon0/name", "nvme\n");
         put("hwmon/hwmon0/temp1_input", "80000\n");
-        assert_eq!(temperature(class.path()), None, "a disk is no processor");
+        assert_eq!(temperature_in(class.path()), None, "a disk is no processor");
         put("hwmon/hwmon1/name", "coretemp\n");
         put("hwmon/hwmon1/temp1_input", "41250\n");
-        assert_eq!(temperature(class.path()), Some(41.3));
+        assert_eq!(temperature_in(class.path()), Some(41.3));
         put("thermal/thermal_zone0/temp", "52345\n");
         put("thermal/thermal_zone1/temp", "-274000\n");
-        assert_eq!(temperature(class.path()), Some(52.3));
+        assert_eq!(temperature_in(class.path()), Some(52.3));
     }
 }

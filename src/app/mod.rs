@@ -447,6 +447,7 @@ impl Workshop {
                 .collect(),
             version: VERSION.into(),
             hardware: address::machine(),
+            has_temperature: health::temperature().is_some(),
             // A link to this machine itself is of no use on another one.
             url: match facts.http.ip().is_loopback() && config.http.url.is_none() {
                 true => String::new(),

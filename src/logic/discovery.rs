@@ -34,6 +34,8 @@ pub struct Installation {
     pub version: String,
     /// The machine in its own words, such as `Raspberry Pi 4 Model B Rev 1.4`; empty if unknown.
     pub hardware: String,
+    /// Whether it tells how warm its processor is.
+    pub has_temperature: bool,
     /// Address of the page, for the "Visit" link; empty if unknown.
     pub url: String,
 }
@@ -78,6 +80,7 @@ impl Installation {
         let object = self.node_object();
         let mut components: Map<String, Value> = NODE_SENSORS
             .iter()
+            .filter(|sensor| sensor.field != TEMPERATURE || self.has_temperature)
             .map(|sensor| (sensor.field.to_owned(), sensor.component(&object, topics)))
             .collect();
         let asked_only = ["event/address_changed", "public_address"];
@@ -181,6 +184,9 @@ struct NodeSensor {
     is_enabled: bool,
 }
 
+/// Field of the one that not every machine has.
+const TEMPERATURE: &str = "temp_c";
+
 const NODE_SENSORS: &[NodeSensor] = &[
     NodeSensor {
         field: "started",
@@ -210,7 +216,7 @@ const NODE_SENSORS: &[NodeSensor] = &[
         is_enabled: true,
     },
     NodeSensor {
-        field: "temp_c",
+        field: TEMPERATURE,
         name: "Temperature",
         unit: "°C",
         class: "temperature",

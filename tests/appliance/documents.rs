@@ -27,6 +27,7 @@ fn documents() -> Vec<(String, Value)> {
         camera_uuids: BTreeMap::from([("porch".into(), "ca3e7a00000000000000000000000000".into())]),
         version: "1.2.3".into(),
         hardware: "Raspberry Pi 4 Model B Rev 1.4".into(),
+        has_temperature: true,
         url: "http://192.0.2.7:8420/".into(),
     };
     let documents = installation.documents(&state, &Topics::new("doorward", "n1", "homeassistant"));

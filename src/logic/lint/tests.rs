@@ -34,6 +34,7 @@ fn healthy() -> Vec<Held> {
         camera_uuids: BTreeMap::from([("porch".into(), "ca3e".into())]),
         version: "1.2.3".into(),
         hardware: String::new(),
+        has_temperature: false,
         url: String::new(),
     };
     let topics = topics();
