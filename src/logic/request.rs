@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::admin;
 use super::command::{Answer, Command};
 use super::entities::on_off;
-use super::faces::training::Training;
+use super::faces::training::{self, Training};
 use super::fields::Fields;
 use super::history;
 use super::input::Input;
@@ -20,37 +20,25 @@ use super::state::State;
 use super::topics::Topics;
 use super::why::Question;
 
-/// Every verb.
-pub const VERBS: &[&str] = &[
+/// The verbs that belong to no group with a room of its own.
+const OWN: [&str; 9] = [
     "ping",
     "snapshot",
     "why",
     "motion/reset",
     "motion/inhibit",
-    "faces/list",
-    "faces/enrol",
-    "faces/assign",
-    "faces/reject",
-    "faces/ignore",
-    "faces/forget",
-    "faces/test",
-    "events/list",
-    "events/get",
-    "events/pin",
-    "events/delete",
     "notify/test",
-    "health",
-    "logs",
-    "config/get",
-    "config/validate",
-    "config/set",
-    "config/reload",
-    "backup",
-    "restart",
     "discovery/republish",
     "discovery/lint",
     "discovery/clear",
 ];
+
+/// Every verb.
+pub fn verbs() -> impl Iterator<Item = String> {
+    let own = OWN.into_iter().chain(admin::VERBS).map(str::to_owned);
+    let faces = training::VERBS.into_iter().map(|verb| format!("faces/{verb}"));
+    own.chain(faces).chain(history::VERBS.into_iter().map(|verb| format!("events/{verb}")))
+}
 
 /// Those that remove or restart something; a login at the broker is not enough for them unless somebody says so.
 const DRASTIC: [&str; 7] =
@@ -185,18 +173,20 @@ impl Allowed {
         let words: Vec<String> =
             text.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect();
         let list = Self(words);
-        match list.0.iter().find(|word| !VERBS.iter().any(|verb| covers(word, verb))) {
+        match list.0.iter().find(|word| !verbs().any(|verb| covers(word, &verb))) {
             None => Ok(list),
-            Some(odd) => {
-                Err(format!("there is no request {}; there are {SAFE}, {}", quoted(odd), VERBS.join(", ")))
-            }
+            Some(odd) => Err(format!(
+                "there is no request {}; there are {SAFE}, {}",
+                quoted(odd),
+                verbs().collect::<Vec<_>>().join(", ")
+            )),
         }
     }
 
     /// Whether this verb may be asked. What does not exist may be: the answer says so.
     #[must_use]
     pub fn allows(&self, verb: &str) -> bool {
-        !VERBS.contains(&verb) || self.0.iter().any(|word| covers(word, verb))
+        !verbs().any(|known| known == verb) || self.0.iter().any(|word| covers(word, verb))
     }
 }
 
@@ -224,12 +214,12 @@ mod tests {
 
     #[test]
     fn every_verb_is_read_or_says_what_it_needs() {
-        for verb in VERBS {
-            match ask(verb, &json!({}), &["porch"]) {
+        for verb in verbs() {
+            match ask(&verb, &json!({}), &["porch"]) {
                 Ok(_) | Err(Problem::BadRequest { .. } | Problem::BadField { .. }) => {}
                 Err(other) => panic!("{verb}: {other}"),
             }
-            let strange = ask(verb, &json!({"strange": 1}), &["porch"]).unwrap_err();
+            let strange = ask(&verb, &json!({"strange": 1}), &["porch"]).unwrap_err();
             assert!(strange.advice().contains("takes no \"strange\""), "{verb}: {strange}");
         }
         assert_eq!(ask("reboot", &json!({}), &["porch"]).unwrap_err().code(), "not_found");
@@ -292,11 +282,11 @@ mod tests {
         ] {
             assert_eq!(list.allows(verb), allowed, "{verb}");
         }
-        assert!(VERBS.iter().all(|verb| Allowed::parse("*").unwrap().allows(verb)));
-        assert!(!VERBS.iter().any(|verb| Allowed::parse("").unwrap().allows(verb)));
+        assert!(verbs().all(|verb| Allowed::parse("*").unwrap().allows(&verb)));
+        assert!(!verbs().any(|verb| Allowed::parse("").unwrap().allows(&verb)));
         let safe = Allowed::parse("safe, faces/forget").unwrap();
         assert!(safe.allows("snapshot") && safe.allows("faces/forget") && !safe.allows("restart"));
-        assert!(DRASTIC.iter().all(|verb| VERBS.contains(verb)));
+        assert!(DRASTIC.iter().all(|drastic| verbs().any(|verb| verb == *drastic)));
         let odd = Allowed::parse("ping, face/*").unwrap_err();
         assert!(odd.contains("face/*") && odd.contains("faces/list"), "{odd}");
     }

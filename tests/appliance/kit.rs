@@ -129,7 +129,7 @@ pub(crate) struct Home {
     pub(crate) facts: Facts,
     pub(crate) data: Arc<TempDir>,
     sets: Vec<String>,
-    _seat: Seat,
+    _seat: Option<Seat>,
 }
 
 impl Home {
@@ -159,7 +159,9 @@ impl Home {
     }
 
     fn start(data: Arc<TempDir>, sets: Vec<String>) -> Self {
-        let _seat = Seat::take();
+        // A closed camera costs nothing.
+        let is_closed = sets.iter().any(|set| set.ends_with(".privacy=true"));
+        let _seat = (!is_closed).then(Seat::take);
         logged();
         let config = configuration(data.path(), &sets);
         let app = App::start(&config).unwrap_or_else(|error| panic!("{error:#}"));
