@@ -59,6 +59,7 @@ fn values_are_acknowledged(door: &Door, observer: &Observer) {
         assert!(refused["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{refused}");
     }
     assert_eq!(observer.last(&t("porch/fps")).as_deref(), Some("12"));
+    let mark = observer.mark();
     // With MQTT 5 a plain value is answered where the sender wants it.
     let mut command = door.client("mosquitto_rr");
     command.args([
@@ -79,6 +80,8 @@ fn values_are_acknowledged(door: &Door, observer: &Observer) {
     let answer: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert_eq!(answer["data"]["value"], "14");
+    let is_shared = |m: &Message| m.topic == t("porch/fps/ack") && m.json()["data"]["value"] == "14";
+    observer.next(mark, "the answer for everybody", is_shared);
     // A plain value without that is not: its state says it all.
     let mark = observer.mark();
     door.publish(&t("porch/fps/set"), b"15");
