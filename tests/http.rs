@@ -8,13 +8,14 @@ mod rig;
 
 use std::io::{Read, Write};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use doorward::http::{Limits, bind};
 use doorward::hub::Next;
 use doorward::jpeg;
+use rig::log::Logged;
 use rig::{Mjpeg, Rig, TOKEN, bearer, connect, get, put, raw, send, wait_for};
 
 const STILL: &str = "/api/cameras/porch/snapshot.jpg";
@@ -246,20 +247,6 @@ fn wrong_tokens_are_slowed_down_and_the_right_one_still_opens() {
     assert_eq!(get(&rig, "/api/state").status, 200);
 }
 
-/// Everything that any test of this program logged.
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn the_token_is_in_no_log_line() {
     let logged = Logged::default();
@@ -273,7 +260,7 @@ fn the_token_is_in_no_log_line() {
     }
     put(&rig, "fps", TOKEN);
     Mjpeg::open(rig.address, &format!("?token={TOKEN}")).unwrap().next().unwrap();
-    let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    let text = logged.text();
     assert!(text.contains("path=\"/api/state\""), "requests are logged: {text}");
     assert!(!text.contains(TOKEN));
 }

@@ -8,10 +8,10 @@ mod rig;
 
 use std::io::{BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex};
 
 use doorward::http::Limits;
 use rig::ingress::{PROXY, connect_from};
+use rig::log::Logged;
 use rig::{Answer, Rig, TOKEN, bearer, noisy_picture, read_answer};
 
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -73,20 +73,6 @@ fn only_home_assistant_may_frame_the_page() {
     }
 }
 
-/// Everything that this program logs.
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn changes_come_from_our_own_page_and_the_log_names_the_user() {
     let logged = Logged::default();
@@ -107,7 +93,7 @@ fn changes_come_from_our_own_page_and_the_log_names_the_user() {
         400,
         "ASCII from everybody else"
     );
-    let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    let text = logged.text();
     let lines: Vec<&str> =
         text.lines().filter(|line| line.contains("asked through Home Assistant")).collect();
     assert_eq!(lines.len(), 1, "{text}");

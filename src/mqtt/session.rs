@@ -399,6 +399,8 @@ impl<'a> Session<'a> {
 
     async fn answer(&mut self, answer: Answered) {
         let Answered { to, key, mut body } = answer;
+        // Whoever hears that something was done finds it done.
+        self.publish_states(Instant::now()).await;
         let mut text = Bytes::from(body.to_string());
         if text.len() + 1024 > self.largest {
             body["status"] = json!("error");

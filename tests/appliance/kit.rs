@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::log::Logged;
 use crate::observer::{Door, PATIENCE, run_with_input, tool};
 
 /// The base of all topics of the appliances here.
@@ -56,19 +58,6 @@ impl Drop for Seat {
 }
 
 /// Everything that the appliances of this process log.
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 fn logged() -> &'static Logged {
     static LOGGED: std::sync::OnceLock<Logged> = std::sync::OnceLock::new();
     static START: Once = Once::new();
@@ -83,13 +72,9 @@ fn logged() -> &'static Logged {
 
 /// Waits for a line of the log of this process that holds every one of `parts`.
 pub(crate) fn wait_for_log(parts: &[&str]) -> String {
-    let text = || {
-        let bytes = logged().0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let text = text();
+        let text = logged().text();
         if let Some(line) = text.lines().find(|line| parts.iter().all(|part| line.contains(part))) {
             return line.to_owned();
         }
@@ -280,10 +265,17 @@ pub(crate) fn http(
     (text, answer.split_off(head + 4))
 }
 
-/// A port that is free now.
+/// A port that is free now, and that nobody gets who asks the system for any: those lie higher.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it has an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run at the same time begin in different places.
+    let first = 20_000 + (std::process::id() % 100) as u16 * 100;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A web server that takes messages, in a process of its own; see `tests/py/notify_http.py`.

@@ -16,6 +16,8 @@ mod embedded;
 mod events;
 mod external;
 mod kit;
+#[path = "../rig/log.rs"]
+mod log;
 mod observer;
 mod process;
 mod requests;

@@ -50,19 +50,28 @@ def use(any_house, blueprints):
 
 
 @pytest.fixture
-def told(house, use, telephone):
-    """The next message to the telephone about a face of this kind."""
+def tell(house, use, telephone):
+    """Has the telephone told of faces at the porch from now on."""
 
-    def told(kind, **more):
+    def tell(**choices):
         telephone.pushed.clear()
         use(
             "notify",
             face_event=house.entity("event_face"),
             picture=house.entity("image_face"),
             phones=[telephone.device],
-            types=[kind],
-            **more,
+            **choices,
         )
+
+    return tell
+
+
+@pytest.fixture
+def told(tell, telephone):
+    """The next message to the telephone about a face of this kind."""
+
+    def told(kind, **more):
+        tell(types=[kind], **more)
         return telephone.next(
             lambda push: push["data"]["tag"].endswith(f"_{kind}"), f"a message about somebody {kind}", 75
         )
@@ -188,16 +197,9 @@ def alice(house, listener):
         listener.say(topic, "", retain=True)
 
 
-def test_nobody_is_told_while_somebody_is_at_home(house, use, telephone, alice, listener):
+def test_nobody_is_told_while_somebody_is_at_home(house, tell, telephone, alice, listener):
     alice.goes("home")
-    telephone.pushed.clear()
-    use(
-        "notify",
-        face_event=house.entity("event_face"),
-        picture=house.entity("image_face"),
-        phones=[telephone.device],
-        away=[alice.entity_id],
-    )
+    tell(away=[alice.entity_id])
     since = listener.count()
     until(lambda: listener.since(since, f"{house.appliance.topic}/porch/event/face"), "a face event", 60)
     stays(lambda: not telephone.pushed, "nothing told", 2)
@@ -205,14 +207,8 @@ def test_nobody_is_told_while_somebody_is_at_home(house, use, telephone, alice, 
     telephone.next(lambda push: push["data"]["tag"], "a message", 75)
 
 
-def test_an_event_that_is_shown_again_is_not_told_again(house, use, telephone):
-    use(
-        "notify",
-        face_event=house.entity("event_face"),
-        picture=house.entity("image_face"),
-        phones=[telephone.device],
-        types=["known", "unknown", "unsure"],
-    )
+def test_an_event_that_is_shown_again_is_not_told_again(house, tell, telephone):
+    tell(types=["known", "unknown", "unsure"])
     house.home.wait_state(house.entity("event_face"), lambda state: state not in ("unknown", "unavailable"), 60)
     house.appliance.stop()
     house.home.wait_state(house.entity("event_face"), "unavailable")

@@ -11,6 +11,8 @@ mod film;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../appliance/kit.rs"]
 mod kit;
+#[path = "../rig/log.rs"]
+mod log;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../appliance/observer.rs"]
 mod observer;
