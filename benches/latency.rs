@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 #[path = "../tests/appliance/kit.rs"]
 mod kit;
+#[path = "../tests/rig/log.rs"]
+mod log;
 #[path = "../tests/appliance/observer.rs"]
 mod observer;
 

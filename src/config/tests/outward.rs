@@ -154,7 +154,7 @@ fn what_cannot_be_read_is_told_with_what_could() {
         ("from = \"a@x.org, b@x.org\"", "from = \"a@x.org, b@x.org\": needs one mail address"),
         ("to = \" , \"", "to = \" , \": needs mail addresses"),
         ("server = \"h:25\"", "server = \"h:25\": needs only the host name"),
-        ("topic = \"a/b\"", "topic = \"a/b\": needs 1 to 64 characters"),
+        ("topic = \"a/b\"", "topic: needs 1 to 64 characters"),
         ("token = \"ge heim\"", "token: needs plain characters"),
         ("give_up_after = 200", "give_up_after = 200: out of range, allowed: 1 to 168 hours"),
     ];
