@@ -16,11 +16,13 @@ use crate::logic::entities::camera_entity;
 use crate::logic::input::Input;
 use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::problem::{Problem, quoted};
-use crate::logic::request::Wanted;
+use crate::logic::request::{self, Wanted};
 use crate::logic::state::{CameraState, State, Status};
 
 /// The appliance answers in microseconds; longer means that it is stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Some requests look at photographs, write backups or wait for others' servers.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(60);
 /// A running camera that has not delivered for so long is stuck: slower than any rate that can be set.
 const STALE: Duration = Duration::from_secs(10);
 
@@ -106,6 +108,16 @@ pub(super) async fn take_snapshot(shared: &Shared, id: &str) -> Result<Reply, Pr
         }
         Answer::Done | Answer::Data(_) | Answer::Picture(_) => Err(Problem::Busy),
     }
+}
+
+/// `POST /api/requests/<verb>`: what MQTT takes on `request/<verb>`.
+pub(super) async fn request(shared: &Shared, verb: &str, body: &[u8]) -> Result<Reply, Problem> {
+    let mut fields = request::fields(body)?;
+    // Whoever copies a request of MQTT has one; here each answer finds its asker by itself.
+    fields.remove("transaction");
+    let input = request::read(verb, &fields, &shared.now())?;
+    let data = request::data(ask(shared, input, REQUEST_PATIENCE).await?, &shared.topics);
+    Ok(reply::json(StatusCode::OK, &data))
 }
 
 /// Hands something to the appliance and waits for the answer.

@@ -14,7 +14,6 @@ use crate::logic::command::Answer;
 use crate::logic::faces::training::{MAX_IMAGE_BYTES, Training, image_text};
 use crate::logic::input::Input;
 use crate::logic::problem::{Problem, quoted};
-use crate::logic::request;
 use crate::logic::why::Question;
 
 /// Bytes of a request: a picture as base64 inside JSON.
@@ -46,16 +45,6 @@ fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     let detail =
         format!("The body has to be a JPEG, a PNG or a JSON object, and begins with \"{}\"", quoted(&start));
     serde_json::from_slice(body).map_err(|_| Problem::BadRequest { detail })
-}
-
-/// `POST /api/requests/<verb>`: what MQTT takes on `request/<verb>`.
-pub(super) async fn request(shared: &Shared, verb: &str, body: &[u8]) -> Result<Reply, Problem> {
-    let mut fields = if body.is_empty() { Map::new() } else { json_fields(body)? };
-    // Whoever copies a request of MQTT has one; here each answer finds its asker by itself.
-    fields.remove("transaction");
-    let input = request::read(verb, &fields, &shared.now())?;
-    let data = request::data(api::ask(shared, input, PATIENCE).await?, &shared.topics);
-    Ok(reply::json(StatusCode::OK, &data))
 }
 
 /// `GET /api/why`

@@ -140,7 +140,7 @@ async fn dispatch(
         }
         Route::Request { verb } => {
             let body = body(faces::MAX_BODY, faces::BODY_TIME, request).await?;
-            faces::request(shared, verb, &body).await?
+            api::request(shared, verb, &body).await?
         }
         Route::SelfTestPicture => faces::self_test_picture(shared),
         Route::Why { fields } => faces::why(shared, fields).await?,

@@ -62,6 +62,19 @@ pub enum Discovery {
     Clear,
 }
 
+/// The fields of a body; an empty one asks for nothing special.
+///
+/// # Errors
+/// When it is no JSON object.
+pub fn fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_slice(body).map_err(|error| Problem::BadRequest {
+        detail: format!("The body is not the expected JSON ({error})"),
+    })
+}
+
 /// Reads a request: its verb and the fields of its body, without `transaction`. `state` tells which camera is meant if none is named.
 ///
 /// # Errors

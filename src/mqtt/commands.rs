@@ -40,7 +40,7 @@ pub(super) async fn receive(session: &mut Session<'_>, message: Publish) {
             // Emptying what is retained is the cure and needs no word.
             if !message.payload.is_empty() {
                 let problem = Problem::RetainedCommand;
-                session.log("warn", &format!("{}: {problem}", quoted(topic))).await;
+                session.log(&format!("{}: {problem}", quoted(topic))).await;
             }
         }
         Incoming::Set { camera, key } => value(session, &camera, &key, setting, &message).await,
@@ -132,7 +132,7 @@ async fn node_press(session: &mut Session<'_>, key: &str, message: &Publish) {
             requests::send(session, Input::Admin(admin::Request::Restart), asker, |_| Value::Null);
         }
         Ok(other) => tracing::warn!("MQTT: {other:?} is nothing for the node"),
-        Err(problem) => session.log("warn", &format!("{}: {problem}", quoted(key))).await,
+        Err(problem) => session.log(&format!("{}: {problem}", quoted(key))).await,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use rumqttc::v5::mqttbytes::v5::Publish;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::session::{Answered, Return, Session, error_fields, remark};
@@ -47,7 +47,7 @@ impl Asker {
                 body["error"] = error_fields(&problem);
                 if let Some((log, about)) = self.complaint {
                     tracing::warn!("MQTT: {about}: {problem}");
-                    let body = remark("warn", &format!("{about}: {problem}"));
+                    let body = remark(&format!("{about}: {problem}"));
                     let to = Return { topics: vec![log], correlation: None };
                     let _ = self.answers.send(Answered { to, key: None, body });
                 }
@@ -60,30 +60,15 @@ impl Asker {
 
 pub(super) async fn receive(session: &mut Session<'_>, verb: &str, message: &Publish) {
     let to = reply_to(&session.parts.topics, session.parts.topics.response(verb), message);
-    // An empty body asks for nothing special.
-    let body = if message.payload.is_empty() {
-        Ok(Map::new())
-    } else {
-        serde_json::from_slice::<Map<String, Value>>(&message.payload)
-    };
-    let (body, transaction) = match body {
-        Ok(mut body) => {
-            let transaction = body.remove("transaction");
-            (Ok(body), transaction)
-        }
-        Err(error) => (Err(error), None),
-    };
+    let mut body = request::fields(&message.payload);
+    let transaction = body.as_mut().ok().and_then(|body| body.remove("transaction"));
     let key = transaction.as_ref().map(|_| key(message));
     let Some(to) = first_time(session, key.as_deref(), to).await else { return };
     let asker = Asker { to, transaction, key, complaint: None, answers: session.answers.clone() };
-    let input = body
-        .map_err(|error| Problem::BadRequest {
-            detail: format!("The body is not the expected JSON ({error})"),
-        })
-        .and_then(|body| {
-            is_taken(session, verb)?;
-            request::read(verb, &body, &session.parts.state.borrow())
-        });
+    let input = body.and_then(|body| {
+        is_taken(session, verb)?;
+        request::read(verb, &body, &session.parts.state.borrow())
+    });
     match input {
         Ok(input) => ask(session, input, asker),
         Err(problem) => asker.answer(Err(problem)),

@@ -21,7 +21,7 @@ use super::outbox::News;
 use super::pictures::Pictures;
 use super::{Memory, Parts};
 use crate::journal;
-use crate::logic::admin::Line;
+use crate::logic::admin::{Level, Line};
 use crate::logic::entities::CAMERA;
 use crate::logic::events::{Event, SCHEMA_VERSION, Sort, timestamp};
 use crate::logic::input::Input;
@@ -378,11 +378,8 @@ impl<'a> Session<'a> {
     async fn send_picture_of(&mut self, event: &Event, camera: &str) -> bool {
         let (Some(picture), Some(key)) = (&event.picture, event.sort.picture_entity()) else { return false };
         if picture.jpeg.len() + 1024 > self.largest {
-            self.log(
-                "warn",
-                &format!("a picture of {} bytes is more than the broker takes", picture.jpeg.len()),
-            )
-            .await;
+            self.log(&format!("a picture of {} bytes is more than the broker takes", picture.jpeg.len()))
+                .await;
             return false;
         }
         debug_assert!(CAMERA.iter().any(|entity| entity.key == key));
@@ -441,7 +438,7 @@ impl<'a> Session<'a> {
                 "another appliance ({}) speaks on {base} too, and each undoes what the other says; give one of them another node.id",
                 quoted(other)
             );
-            self.log("warn", &text).await;
+            self.log(&text).await;
         }
     }
 
@@ -450,16 +447,15 @@ impl<'a> Session<'a> {
         if self.memory.is_silent {
             return;
         }
-        let mut body = line.to_json();
-        body["v"] = json!(SCHEMA_VERSION);
+        let body = log_payload(line);
         self.send(self.parts.topics.log(), Bytes::from(body.to_string()), QoS::AtMostOnce, false).await;
     }
 
     /// Tells whoever watches the topics, and our own log.
-    pub(super) async fn log(&mut self, level: &str, message: &str) {
+    pub(super) async fn log(&mut self, message: &str) {
         tracing::warn!("MQTT: {message}");
         let topic = self.parts.topics.log();
-        self.send(topic, Bytes::from(remark(level, message).to_string()), QoS::AtMostOnce, false).await;
+        self.send(topic, Bytes::from(remark(message).to_string()), QoS::AtMostOnce, false).await;
     }
 
     pub(super) async fn retain(&self, topic: String, text: &str) {
@@ -488,8 +484,14 @@ pub(super) fn error_fields(problem: &Problem) -> Value {
     fields
 }
 
-/// What the `log` topic says.
-pub(super) fn remark(level: &str, message: &str) -> Value {
-    let ts = timestamp(Timestamp::now());
-    json!({ "v": SCHEMA_VERSION, "ts": ts, "level": level, "target": "mqtt", "message": message })
+/// A warning of this session as the `log` topic says it.
+pub(super) fn remark(message: &str) -> Value {
+    let (ts, message) = (Timestamp::now(), message.to_owned());
+    log_payload(&Line { ts, level: Level::Warn, target: "mqtt".into(), message })
+}
+
+fn log_payload(line: &Line) -> Value {
+    let mut body = line.to_json();
+    body["v"] = json!(SCHEMA_VERSION);
+    body
 }
