@@ -8,6 +8,8 @@ pub mod logic;
 pub mod config;
 
 mod atomic;
+pub mod audit;
+pub mod door;
 mod font;
 pub mod frame;
 pub mod hub;

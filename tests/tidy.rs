@@ -7,8 +7,10 @@
 use std::path::{Path, PathBuf};
 
 /// Everything an edge may import besides itself.
-const SHARED: [&str; 10] =
-    ["atomic", "logic", "config", "font", "frame", "hub", "inbox", "journal", "jpeg", "shutdown"];
+const SHARED: [&str; 13] = [
+    "atomic", "audit", "logic", "config", "door", "font", "frame", "hub", "inbox", "journal", "jpeg",
+    "shutdown", "tls",
+];
 const EDGES: [&str; 11] = [
     "archive",
     "broker",
@@ -123,7 +125,9 @@ fn logic_is_pure() {
         "SystemTime::now",
         "Timestamp::now",
         "std::fs",
-        "std::net",
+        "std::net::Tcp",
+        "std::net::Udp",
+        "ToSocketAddrs",
         "std::thread",
         "tokio",
         "getrandom",

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::admin::Desk;
 use super::faces::{Lesson, Order, Ways};
 use crate::archive;
+use crate::door::Door;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Reply, Request};
 use crate::logic::appliance::{Appliance, settings_to_json};
@@ -53,6 +54,7 @@ pub(super) struct Executor {
     pub(super) archive: Option<SyncSender<archive::Order>>,
     pub(super) trials: Option<UnboundedSender<Trial>>,
     pub(super) desk: Option<Desk>,
+    pub(super) door: Option<Arc<Door>>,
     pub(super) discovery: Option<UnboundedSender<(Discovery, Reply)>>,
     /// Orders that the archive was too busy to take.
     unkept: u64,
@@ -87,6 +89,7 @@ impl Executor {
             archive: None,
             trials: None,
             desk: None,
+            door: None,
             discovery: None,
             unkept: 0,
             to_forget: Vec::new(),
@@ -279,6 +282,11 @@ impl Executor {
                 }
             }
             Effect::Discovery(wish) => self.discovery(wish, reply.take()),
+            Effect::Access(request) => {
+                if let (Some(door), Some(reply)) = (&self.door, reply.take()) {
+                    door.ask(request, reply);
+                }
+            }
             Effect::Clip(id, order) => {
                 if let Some(clips) = self.cameras.get(&id).and_then(|orders| orders.clips.as_ref()) {
                     let _ = clips.send(order);
@@ -335,6 +343,7 @@ fn news(effect: &Effect) -> Option<News> {
         | Effect::RenewStrip(_)
         | Effect::TryNotify(_)
         | Effect::Admin(_)
+        | Effect::Access(_)
         | Effect::Discovery(_)
         | Effect::SaveSettings => None,
     }

@@ -10,6 +10,7 @@
 //! | thread `archive` | the events that are kept | every sender is gone, then saved |
 //! | thread `clip-<n>` | a film, only with clips | its hub is closed |
 //! | thread `http` and one a request | sockets | told to stop; hubs closed |
+//! | threads `door`, `audit` | users and tokens, the audit log | everybody who asks has ended |
 //! | threads `admin`, `backup` | requests about the appliance itself | the appliance has ended |
 //! | thread `health` | the figures, the watchdog | told to stop |
 //! | tasks `mqtt`, `http front`, `broker` | connections | told to stop, after the last word |
@@ -45,8 +46,10 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::audit;
 use crate::broker::{self, Broker};
 use crate::config::{Config, Secret};
+use crate::door::Door;
 use crate::http;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
@@ -326,6 +329,12 @@ impl Workshop {
             orders.clips = record.film(&mut crew, config, &id, number, hub, &cameras);
             executor.add_camera(id, orders);
         }
+        let (audit_log, audit_orders) = audit::Log::new();
+        core.spawn("audit", move || audit_orders.iter().for_each(drop));
+        let (door, keeper) = Door::new(secrets.http_token.expose(), inbox.clone(), audit_log.clone());
+        let door = Arc::new(door);
+        core.spawn("door", move || keeper.run());
+        executor.door = Some(Arc::clone(&door));
         let again = Shutdown::new();
         let admin = Admin {
             config: Arc::new(config.clone()),
@@ -357,7 +366,8 @@ impl Workshop {
         };
         let mqtt = runtime.spawn(mqtt::run(parts, links.clone()));
         let parts = http::Parts {
-            token: secrets.http_token.expose().to_owned(),
+            door,
+            audit: audit_log,
             ingress_proxy: config.http.ingress_proxy,
             limits: http::Limits {
                 max_viewers: config.http.max_viewers,

@@ -11,26 +11,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use hyper::{HeaderMap, Method};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use jiff::Timestamp;
 
+use super::Shared;
 use super::route::Query;
-use crate::logic::checksum::hex;
+use super::visitor::Visitor;
+use crate::door::Shown;
+use crate::logic::access::{Caller, How, Role, Scope};
 
 /// Name of the cookie.
 const COOKIE_NAME: &str = "doorward";
-/// A year; the page is an appliance's, and signing in means finding the token again.
-const COOKIE_SECONDS: u32 = 365 * 86400;
 
 /// How the headers begin in which the ingress proxy names the user.
 pub(super) const INGRESS_USER: &str = "x-remote-user-";
-
-/// Knows the secret without keeping it: only digests.
-pub(super) struct Guard {
-    token: [u8; 32],
-    /// What the cookie has to say: derived from the token, so that a stolen cookie does not reveal it.
-    session: String,
-}
 
 /// How somebody came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,50 +58,42 @@ pub(super) enum Site {
     Unsaid,
 }
 
-impl Guard {
-    /// Remembers the digests of the token.
-    pub(super) fn new(token: &str) -> Self {
-        let session = Sha256::new().chain_update("doorward session\0").chain_update(token).finalize();
-        Self { token: Sha256::digest(token).into(), session: hex(&session) }
+/// Any one right credential opens; a wrong one beside it does no harm.
+pub(super) fn check(
+    shared: &Shared,
+    visitor: &Visitor,
+    method: &Method,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<(Key, Caller), Refusal> {
+    if visitor.is_ingress {
+        let scope = Scope::all(Role::Admin);
+        return Ok((Key::Ingress, Caller { how: How::Ingress, name: ingress_user(headers), scope }));
     }
-
-    /// Any one right credential opens; a wrong one beside it does no harm.
-    pub(super) fn check(&self, method: &Method, headers: &HeaderMap, query: &Query) -> Result<Key, Refusal> {
-        let mut refusal = Refusal::Missing;
-        if let Some(secret) = headers.get(AUTHORIZATION).map(|value| secret_of(value.to_str().unwrap_or("")))
-        {
-            if secret.is_some_and(|secret| self.is_token(&secret)) {
-                return Ok(Key::Header);
-            }
-            refusal = Refusal::Wrong;
+    let now = Timestamp::now();
+    let mut refusal = Refusal::Missing;
+    let mut opens = |key, shown: Option<Shown<'_>>| {
+        refusal = Refusal::Wrong;
+        shown.and_then(|shown| shared.door.who(shown, visitor.is_local, now)).map(|caller| (key, caller))
+    };
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        let secret = secret_of(value.to_str().unwrap_or(""));
+        if let Some(entered) = opens(Key::Header, secret.as_deref().map(Shown::Secret)) {
+            return Ok(entered);
         }
-        let is_read = method == Method::GET || method == Method::HEAD;
-        if let Some(secret) = query.get("token").filter(|_| is_read) {
-            if self.is_token(secret) {
-                return Ok(Key::Query);
-            }
-            refusal = Refusal::Wrong;
-        }
-        if let Some(session) = cookie(headers) {
-            if digest(session).ct_eq(&digest(&self.session)).into() {
-                return Ok(Key::Cookie);
-            }
-            refusal = Refusal::Wrong;
-        }
-        Err(refusal)
     }
-
-    /// Digests have one length, so that not even the token's length can be timed.
-    fn is_token(&self, secret: &str) -> bool {
-        digest(secret).ct_eq(&self.token).into()
+    let is_read = method == Method::GET || method == Method::HEAD;
+    if let Some(secret) = query.get("token").filter(|_| is_read)
+        && let Some(entered) = opens(Key::Query, Some(Shown::Secret(secret)))
+    {
+        return Ok(entered);
     }
-
-    /// The header that signs a browser in. No path is given: the browser then takes the page's own folder, which is right
-    /// below a proxy's sub-path too.
-    pub(super) fn set_cookie(&self) -> String {
-        let session = &self.session;
-        format!("{COOKIE_NAME}={session}; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Strict")
+    if let Some(session) = cookie(headers)
+        && let Some(entered) = opens(Key::Cookie, Some(Shown::Session(session)))
+    {
+        return Ok(entered);
     }
+    Err(refusal)
 }
 
 /// The header that makes a browser forget a cookie that is no longer right.
@@ -151,10 +136,6 @@ pub(super) fn may_change(key: Key, site: Site) -> bool {
     }
 }
 
-fn digest(text: &str) -> [u8; 32] {
-    Sha256::digest(text).into()
-}
-
 fn secret_of(authorization: &str) -> Option<String> {
     let (scheme, rest) = authorization.split_once(' ')?;
     let rest = rest.trim();
@@ -180,61 +161,10 @@ mod tests {
     use super::*;
     use hyper::header::HeaderName;
 
-    const TOKEN: &str = "correct-horse-battery-staple";
-
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let named =
             |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         pairs.iter().map(named).collect()
-    }
-
-    fn check(method: Method, pairs: &[(&str, &str)], query: &str) -> Result<Key, Refusal> {
-        Guard::new(TOKEN).check(&method, &headers(pairs), &Query::parse(query))
-    }
-
-    #[test]
-    fn every_way_in_opens_with_the_token_only() {
-        let basic = |pair: &str| format!("Basic {}", BASE64.encode(pair));
-        let get = |authorization: &str| check(Method::GET, &[("authorization", authorization)], "");
-        assert_eq!(get(&format!("Bearer {TOKEN}")), Ok(Key::Header));
-        assert_eq!(get(&format!("bearer  {TOKEN}")), Ok(Key::Header));
-        assert_eq!(get(&basic(&format!("anybody:{TOKEN}"))), Ok(Key::Header));
-        assert_eq!(get(&basic(&format!(":{TOKEN}"))), Ok(Key::Header));
-        let no_colon = basic(TOKEN);
-        for wrong in
-            ["", "Bearer", "Bearer ", "Bearer x", "Digest a", &basic("a:b"), &no_colon, "Basic %%%", TOKEN]
-        {
-            assert_eq!(get(wrong), Err(Refusal::Wrong), "{wrong}");
-        }
-        assert_eq!(check(Method::GET, &[], ""), Err(Refusal::Missing));
-    }
-
-    #[test]
-    fn the_query_opens_reading_only() {
-        let query = format!("a=b&token={TOKEN}");
-        assert_eq!(check(Method::GET, &[], &query), Ok(Key::Query));
-        assert_eq!(check(Method::HEAD, &[], &query), Ok(Key::Query));
-        assert_eq!(check(Method::PUT, &[], &query), Err(Refusal::Missing));
-        assert_eq!(check(Method::GET, &[], "token="), Err(Refusal::Wrong));
-    }
-
-    #[test]
-    fn the_cookie_is_not_the_token() {
-        let guard = Guard::new(TOKEN);
-        let set = guard.set_cookie();
-        assert!(!set.contains(TOKEN) && set.contains("HttpOnly") && set.contains("SameSite=Strict"));
-        let pair = set.split(';').next().unwrap().to_owned();
-        assert_eq!(check(Method::GET, &[("cookie", &format!("x=y; {pair}"))], ""), Ok(Key::Cookie));
-        assert_eq!(check(Method::GET, &[("cookie", "doorward=")], ""), Err(Refusal::Wrong));
-        assert_eq!(check(Method::GET, &[("cookie", "other=1")], ""), Err(Refusal::Missing));
-        let as_password = format!("Bearer {}", pair.strip_prefix("doorward=").unwrap());
-        assert_eq!(check(Method::GET, &[("authorization", &as_password)], ""), Err(Refusal::Wrong));
-    }
-
-    #[test]
-    fn a_right_credential_beside_a_wrong_one_opens() {
-        let stale = [("cookie", "doorward=old"), ("authorization", "Basic eDp5")];
-        assert_eq!(check(Method::GET, &stale, &format!("token={TOKEN}")), Ok(Key::Query));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -24,8 +25,10 @@ use super::Shared;
 use super::relay::relay;
 use super::reply::{self, Reply};
 use super::service::{Outcome, answer};
-use super::throttle::{Throttle, network};
+use super::visitor::Link;
+use crate::logic::access::Caller;
 use crate::logic::problem::Problem;
+use crate::logic::throttle::network;
 use crate::shutdown::Shutdown;
 
 /// Room in the kernel for what a client has not taken yet.
@@ -48,7 +51,6 @@ const FAREWELL_BYTES: u64 = 64 * 1024;
 /// The network half.
 pub struct Front {
     shared: Arc<Shared>,
-    throttle: Mutex<Throttle>,
     connections: Arc<Semaphore>,
     farewells: Semaphore,
     per_address: Mutex<BTreeMap<IpAddr, usize>>,
@@ -76,13 +78,7 @@ impl Drop for Place {
 impl Front {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let connections = Arc::new(Semaphore::new(shared.limits.max_connections));
-        Self {
-            shared,
-            throttle: Mutex::default(),
-            connections,
-            farewells: Semaphore::new(FAREWELLS),
-            per_address: Mutex::default(),
-        }
+        Self { shared, connections, farewells: Semaphore::new(FAREWELLS), per_address: Mutex::default() }
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<IpAddr, usize>> {
@@ -148,7 +144,10 @@ impl Front {
             Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => {
                 tracing::debug!(%peer, "a client speaks TLS, which is not set up; use http:// in the address");
             }
-            Ok(Ok(1)) => self.http(client, peer.ip(), &shutdown).await,
+            Ok(Ok(1)) => {
+                let own = client.local_addr().map_or(peer.ip(), |own| own.ip());
+                self.http(client, Link { peer: peer.ip(), own, is_tls: false }, &shutdown).await;
+            }
             // Closed, broken or silent.
             Ok(_) | Err(_) => {}
         }
@@ -166,9 +165,9 @@ impl Front {
         Some(Place { front: Arc::clone(self), address, _connection: connection })
     }
 
-    async fn http(&self, client: TcpStream, peer: IpAddr, shutdown: &Shutdown) {
+    async fn http(&self, client: TcpStream, link: Link, shutdown: &Shutdown) {
         let (hand_over, mut handed_over) = mpsc::channel(1);
-        let service = service_fn(|request| self.request(peer, request, hand_over.clone()));
+        let service = service_fn(|request| self.request(link, request, hand_over.clone()));
         let limits = &self.shared.limits;
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -176,29 +175,51 @@ impl Front {
             .max_buf_size(limits.max_head)
             .half_close(false)
             .serve_connection(TokioIo::new(client), service);
-        let (inner, viewer) = tokio::select! {
-            ended = &mut connection => return log_end(peer, ended),
+        let (inner, viewer, caller) = tokio::select! {
+            ended = &mut connection => return log_end(link.peer, ended),
             Some(inner) = handed_over.recv() => inner,
             () = shutdown.triggered() => {
                 Pin::new(&mut connection).graceful_shutdown();
-                return log_end(peer, connection.await);
+                return log_end(link.peer, connection.await);
             }
         };
         let client = connection.into_parts().io.into_inner();
-        relay(client, inner, limits.stall_time, shutdown).await;
+        tokio::select! {
+            () = relay(client, inner, limits.stall_time, shutdown) => {}
+            () = self.shown_out(&caller) => {}
+        }
         drop(viewer);
+    }
+
+    /// Ends when the caller's session or token has ended.
+    async fn shown_out(&self, caller: &Caller) {
+        let mut changes = self.shared.door.changes();
+        while self.shared.door.is_still_in(caller, Timestamp::now()) {
+            let left = self.shared.door.until(caller).map(|until| until.duration_since(Timestamp::now()));
+            let left = left.and_then(|left| Duration::try_from(left).ok());
+            let ends = async {
+                match left {
+                    Some(left) => tokio::time::sleep(left).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = ends => {}
+            }
+        }
     }
 
     async fn request(
         &self,
-        peer: IpAddr,
+        link: Link,
         request: Request<Incoming>,
-        hand_over: mpsc::Sender<(UnixStream, OwnedSemaphorePermit)>,
+        hand_over: mpsc::Sender<(UnixStream, OwnedSemaphorePermit, Caller)>,
     ) -> Result<Reply, Infallible> {
-        match answer(&self.shared, &self.throttle, peer, request).await {
+        match answer(&self.shared, link, request).await {
             Outcome::Reply(reply) => Ok(reply),
-            Outcome::Inner(inner, viewer) => {
-                if hand_over.send((inner, viewer)).await.is_err() {
+            Outcome::Inner(inner, viewer, caller) => {
+                if hand_over.send((inner, viewer, caller)).await.is_err() {
                     return Ok(Response::default());
                 }
                 // The connection is taken out of hyper before this could ever end.

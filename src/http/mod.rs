@@ -26,7 +26,7 @@ mod relay;
 mod reply;
 mod route;
 mod service;
-mod throttle;
+mod visitor;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -42,6 +42,8 @@ use tokio::sync::{Semaphore, watch};
 pub use front::Front;
 pub use inner::Inner;
 
+use crate::audit;
+use crate::door::Door;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::state::State;
@@ -49,8 +51,10 @@ use crate::logic::topics::Topics;
 
 /// Everything the two halves need.
 pub struct Parts {
-    /// Secret that opens everything; at least 128 random bits, in letters that need no escaping in a URL.
-    pub token: String,
+    /// Who may come in.
+    pub door: Arc<Door>,
+    /// Where it is noted who did what.
+    pub audit: audit::Log,
     /// Home Assistant's ingress proxy: what comes from this address is signed in already.
     pub ingress_proxy: Option<IpAddr>,
     /// What one client, and all of them together, may use.
@@ -150,7 +154,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// What both halves know.
 struct Shared {
-    guard: access::Guard,
+    door: Arc<Door>,
+    audit: audit::Log,
     ingress_proxy: Option<IpAddr>,
     limits: Limits,
     socket: PathBuf,
@@ -168,10 +173,22 @@ struct Shared {
 /// The two halves: [`Front::serve`] is a task of the app, [`Inner::run`] a thread.
 #[must_use]
 pub fn new(parts: Parts) -> (Front, Inner) {
-    let Parts { token, ingress_proxy, limits, run_dir, events_dir, hubs, state, topics, inbox, version } =
-        parts;
+    let Parts {
+        door,
+        audit,
+        ingress_proxy,
+        limits,
+        run_dir,
+        events_dir,
+        hubs,
+        state,
+        topics,
+        inbox,
+        version,
+    } = parts;
     let shared = Arc::new(Shared {
-        guard: access::Guard::new(&token),
+        door,
+        audit,
         ingress_proxy,
         limits,
         socket: run_dir.join("http.sock"),

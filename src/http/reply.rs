@@ -41,10 +41,21 @@ pub(super) fn status(problem: &Problem) -> StatusCode {
         | Problem::RetainedCommand
         | Problem::BadName { .. }
         | Problem::BadField { .. }
+        | Problem::BadAccount { .. }
         | Problem::BadRequest { .. } => StatusCode::BAD_REQUEST,
-        Problem::NotAllowed { .. } | Problem::ReadOnly { .. } | Problem::CrossSite => StatusCode::FORBIDDEN,
+        Problem::NotAllowed { .. }
+        | Problem::ReadOnly { .. }
+        | Problem::CrossSite
+        | Problem::Forbidden { .. }
+        | Problem::AddressRefused { .. }
+        | Problem::PlainHttp
+        | Problem::PairingCode
+        | Problem::WrongPassword
+        | Problem::NoAccount
+        | Problem::OutsideIdentity { .. } => StatusCode::FORBIDDEN,
+        Problem::SetUpAlready => StatusCode::CONFLICT,
         Problem::NotFound { .. } => StatusCode::NOT_FOUND,
-        Problem::Unauthorized => StatusCode::UNAUTHORIZED,
+        Problem::Unauthorized | Problem::WrongLogin | Problem::CodeNeeded => StatusCode::UNAUTHORIZED,
         Problem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Problem::Photo(_) | Problem::Config(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Problem::Disk { .. } | Problem::ConfigFile { .. } | Problem::Backup { .. } => {

@@ -2,9 +2,7 @@
 //!
 //! Not here: connections ([`super::front`]).
 
-use std::net::IpAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,10 +18,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::access::{self, Key, Refusal, Site};
 use super::reply::{self, Reply};
 use super::route::{Query, Route};
-use super::throttle::{Throttle, Verdict};
+use super::visitor::{Link, Visitor};
 use super::{Shared, api, events, faces, page};
+use crate::logic::access::Caller;
 use crate::logic::history;
-use crate::logic::input::Input;
 use crate::logic::problem::Problem;
 
 /// The inner server answers at once; longer means that it is overloaded.
@@ -36,45 +34,30 @@ pub(super) enum Outcome {
     /// An answer of ours.
     Reply(Reply),
     /// The inner server has begun to answer; its bytes are the client's from now on.
-    Inner(UnixStream, OwnedSemaphorePermit),
+    Inner(UnixStream, OwnedSemaphorePermit, Caller),
 }
 
 /// Answers one request.
-pub(super) async fn answer(
-    shared: &Shared,
-    throttle: &Mutex<Throttle>,
-    peer: IpAddr,
-    request: Request<Incoming>,
-) -> Outcome {
-    let outcome = handle(shared, throttle, peer, request).await;
+pub(super) async fn answer(shared: &Shared, link: Link, request: Request<Incoming>) -> Outcome {
+    let outcome = handle(shared, link, request).await;
     outcome.unwrap_or_else(|problem| Outcome::Reply(reply::problem(&problem)))
 }
 
-async fn handle(
-    shared: &Shared,
-    throttle: &Mutex<Throttle>,
-    peer: IpAddr,
-    request: Request<Incoming>,
-) -> Result<Outcome, Problem> {
-    let is_ingress = shared.ingress_proxy == Some(peer.to_canonical());
-    check_ascii(&request, is_ingress)?;
+async fn handle(shared: &Shared, link: Link, request: Request<Incoming>) -> Result<Outcome, Problem> {
+    let visitor = Visitor::of(shared, link, request.headers())?;
+    check_ascii(&request, visitor.is_ingress)?;
     let query = Query::parse(request.uri().query().unwrap_or(""));
     let route = Route::parse(request.uri().path(), &query)?;
     route.check(request.method())?;
     // Never the query: it may hold the token.
-    tracing::debug!(%peer, method = %request.method(), path = request.uri().path(), "request");
+    tracing::debug!(peer = visitor.route, method = %request.method(), path = request.uri().path(), "request");
     if route.is_open() {
         return Ok(Outcome::Reply(api::health(shared)));
     }
-    let checked = if is_ingress {
-        Ok(Key::Ingress)
-    } else {
-        shared.guard.check(request.method(), request.headers(), &query)
-    };
-    let key = match checked {
-        Ok(key) => key,
+    let (key, caller) = match access::check(shared, &visitor, request.method(), request.headers(), &query) {
+        Ok(entered) => entered,
         Err(refusal) => {
-            return Ok(Outcome::Reply(refuse(shared, throttle, peer, &route, request.headers(), refusal)));
+            return Ok(Outcome::Reply(refuse(shared, &visitor, &route, request.headers(), refusal)));
         }
     };
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
@@ -82,20 +65,19 @@ async fn handle(
         return Err(Problem::CrossSite);
     }
     if is_change && key == Key::Ingress {
-        let user = access::ingress_user(request.headers());
-        tracing::info!(user, method = %request.method(), path = request.uri().path(), "asked through Home Assistant");
+        tracing::info!(user = caller.name, method = %request.method(), path = request.uri().path(), "asked through Home Assistant");
     }
-    dispatch(shared, route, key, request).await
+    dispatch(shared, route, key, caller, request).await
 }
 
 async fn dispatch(
     shared: &Shared,
     route: Route,
     key: Key,
+    caller: Caller,
     request: Request<Incoming>,
 ) -> Result<Outcome, Problem> {
     let reply = match &route {
-        Route::Page if key == Key::Query => page::signed_in(&shared.guard.set_cookie()),
         Route::Page => page::page(key == Key::Ingress),
         Route::Health => api::health(shared),
         Route::State => api::state(shared),
@@ -109,11 +91,11 @@ async fn dispatch(
             let body = body(shared.limits.max_body, shared.limits.body_time, request).await?;
             events::pin(shared, &id, &body).await?
         }
-        Route::EventPicture { .. } => return inner(shared, &route, request.method()).await,
+        Route::EventPicture { .. } => return inner(shared, &route, request.method(), caller).await,
         Route::EventClip { id, .. } => {
             let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok());
             let route = Route::EventClip { id: id.clone(), range: range.and_then(plain_range) };
-            return inner(shared, &route, request.method()).await;
+            return inner(shared, &route, request.method(), caller).await;
         }
         Route::TryNotify { fields } => events::try_notify(shared, fields).await?,
         Route::Strip { camera, day } => {
@@ -122,7 +104,7 @@ async fn dispatch(
         }
         Route::Still { camera } | Route::Stream { camera, .. } => {
             api::camera(&shared.now(), camera)?;
-            return inner(shared, &route, request.method()).await;
+            return inner(shared, &route, request.method(), caller).await;
         }
         Route::Entity { camera, key } if *request.method() == Method::PUT => {
             let body = body(shared.limits.max_body, shared.limits.body_time, request).await?;
@@ -167,33 +149,11 @@ fn check_ascii(request: &Request<Incoming>, is_ingress: bool) -> Result<(), Prob
     if is_plain { Ok(()) } else { Err(bad()) }
 }
 
-fn refuse(
-    shared: &Shared,
-    throttle: &Mutex<Throttle>,
-    peer: IpAddr,
-    route: &Route,
-    headers: &HeaderMap,
-    refusal: Refusal,
-) -> Reply {
+fn refuse(shared: &Shared, visitor: &Visitor, route: &Route, headers: &HeaderMap, refusal: Refusal) -> Reply {
     let problem = match refusal {
         Refusal::Missing => Problem::Unauthorized,
         Refusal::Wrong => {
-            let mut throttle = throttle.lock().unwrap_or_else(PoisonError::into_inner);
-            match throttle.wrong(Instant::now(), peer) {
-                Verdict::Wrong { first } => {
-                    if first {
-                        tracing::info!(%peer, "somebody tried a wrong token");
-                    }
-                    Problem::Unauthorized
-                }
-                Verdict::TooMany { wait_s, first } => {
-                    if first {
-                        // The appliance may be too busy to hear of it; the address is held back all the same.
-                        let _ = shared.inbox.send(Input::Attack(peer.to_string()), None);
-                    }
-                    Problem::TooManyAttempts { wait_s }
-                }
-            }
+            shared.door.wrong(visitor.address, Instant::now()).err().unwrap_or(Problem::Unauthorized)
         }
     };
     let mut reply =
@@ -226,7 +186,7 @@ async fn body(limit: usize, time: Duration, request: Request<Incoming>) -> Resul
 
 /// Asks the inner server and waits until it begins to answer. Nothing of the client's own words goes in: the route is
 /// rendered anew, and `Connection: close` frees tiny_http's thread at once.
-async fn inner(shared: &Shared, route: &Route, method: &Method) -> Result<Outcome, Problem> {
+async fn inner(shared: &Shared, route: &Route, method: &Method, caller: Caller) -> Result<Outcome, Problem> {
     let limit = shared.limits.max_viewers;
     let place = shared.viewers.clone().try_acquire_owned().map_err(|_| Problem::TooManyViewers { limit })?;
     let head = format!("{method} {route} HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n\r\n");
@@ -237,7 +197,7 @@ async fn inner(shared: &Shared, route: &Route, method: &Method) -> Result<Outcom
         std::io::Result::Ok(stream)
     });
     match asked.await {
-        Ok(Ok(stream)) => Ok(Outcome::Inner(stream, place)),
+        Ok(Ok(stream)) => Ok(Outcome::Inner(stream, place, caller)),
         Ok(Err(error)) => {
             tracing::debug!(%error, "the inner server gave no answer");
             Err(Problem::Busy)

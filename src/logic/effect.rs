@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::accounts;
 use super::admin;
 use super::events::Event;
 use super::faces::training::{Job, Training};
@@ -13,6 +14,8 @@ use super::request::Discovery;
 /// One thing to do.
 #[derive(Clone, Debug)]
 pub enum Effect {
+    /// Ask the door for something about users or tokens; it answers whoever asked.
+    Access(accounts::Request),
     /// Tell a camera thread.
     Camera(String, CameraOrder),
     /// Tell a motion loop.

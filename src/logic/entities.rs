@@ -228,7 +228,7 @@ pub const NODE: &[Entity<State>] = &[
         doc: "Somebody tries to get in.",
         icon: Some("mdi:shield-alert"),
         category: Category::Primary,
-        kind: Kind::Event { types: &["too_many_attempts"], class: None },
+        kind: Kind::Event { types: &["too_many_attempts", "account_locked", "probe"], class: None },
     },
     Entity {
         key: "event/system",

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::accounts;
 use super::admin;
 use super::command::Command;
 use super::events::Event;
@@ -129,8 +130,10 @@ pub enum Input {
     Admin(admin::Request),
     /// Under which IP address the house is seen from outside.
     PublicAddress(String),
-    /// Somebody at this IP address tries to get in.
-    Attack(String),
+    /// Somebody tries to get in.
+    Alarm(Alarm),
+    /// Somebody asks for something about users or tokens.
+    Access(accounts::Request),
     /// Fresh health figures, and viewers by camera id.
     Health(NodeState, Vec<(String, usize)>),
     /// An event went out; how long it took since the capture.
@@ -144,6 +147,43 @@ pub enum Input {
     RenewStrips,
     /// A deadline passed.
     Tick,
+}
+
+/// Somebody tries to get in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// How.
+    pub kind: AlarmKind,
+    /// From which IP address.
+    pub address: String,
+    /// As whom, if the name is one of ours.
+    pub user: Option<String>,
+}
+
+/// How somebody tries to get in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmKind {
+    /// Too many wrong passwords or tokens.
+    TooManyAttempts,
+    /// So many that the account was locked.
+    AccountLocked,
+    /// A path that only those ask for who look for a hole.
+    Probe,
+}
+
+impl AlarmKind {
+    /// Every kind.
+    pub const ALL: [AlarmKind; 3] = [AlarmKind::TooManyAttempts, AlarmKind::AccountLocked, AlarmKind::Probe];
+
+    /// The type of the event.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::TooManyAttempts => "too_many_attempts",
+            Self::AccountLocked => "account_locked",
+            Self::Probe => "probe",
+        }
+    }
 }
 
 /// News of a camera thread.

@@ -2,8 +2,11 @@
 //!
 //! Time and everything random come in as arguments; what shall happen goes out as values.
 
+pub mod access;
+pub mod accounts;
 pub mod admin;
 pub mod appliance;
+pub mod audit;
 pub mod backoff;
 pub mod checksum;
 pub mod command;
@@ -29,6 +32,7 @@ pub mod rules;
 pub mod source;
 pub mod state;
 pub mod steady;
+pub mod throttle;
 pub mod topics;
 pub mod transactions;
 pub mod why;

@@ -127,6 +127,40 @@ pub enum Problem {
     },
     /// Another web site tried to change something in the name of a person who is signed in here.
     CrossSite,
+    /// Somebody who is let in may not do this.
+    Forbidden {
+        /// What it takes: a role, or a token for more.
+        needs: String,
+    },
+    /// The address is not one from which people may come.
+    AddressRefused {
+        /// The address.
+        address: String,
+    },
+    /// Plain HTTP is not taken from this address.
+    PlainHttp,
+    /// The pairing code is wrong, used or too old.
+    PairingCode,
+    /// There is a first user already.
+    SetUpAlready,
+    /// Name, password or code are wrong, or the account is locked.
+    WrongLogin,
+    /// The password is right, and the account wants a one-time code too.
+    CodeNeeded,
+    /// The present password, which a change needs, is wrong.
+    WrongPassword,
+    /// A new password or name that cannot be had.
+    BadAccount {
+        /// Why not, in a sentence.
+        detail: String,
+    },
+    /// It belongs to an account, and the asker has none.
+    NoAccount,
+    /// The outside identity was not accepted.
+    OutsideIdentity {
+        /// Why not, in a sentence.
+        detail: String,
+    },
     /// The path exists, but not for this method.
     WrongMethod {
         /// The methods that it takes.
@@ -189,6 +223,17 @@ impl Problem {
             Self::TooManyViewers { .. } => "too_many_viewers",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::CrossSite => "cross_site",
+            Self::Forbidden { .. } => "forbidden",
+            Self::AddressRefused { .. } => "address_refused",
+            Self::PlainHttp => "plain_http",
+            Self::PairingCode => "pairing_code",
+            Self::SetUpAlready => "set_up_already",
+            Self::WrongLogin => "wrong_login",
+            Self::CodeNeeded => "code_needed",
+            Self::WrongPassword => "wrong_password",
+            Self::BadAccount { .. } => "bad_account",
+            Self::NoAccount => "no_account",
+            Self::OutsideIdentity { .. } => "outside_identity",
             Self::WrongMethod { .. } => "wrong_method",
             Self::Photo(refusal) => refusal.code(),
             Self::BadName { .. } => "bad_name",
@@ -246,6 +291,17 @@ impl Problem {
             Self::TooManyViewers { .. } => "Too many viewers",
             Self::TooManyAttempts { .. } => "Too many wrong tokens",
             Self::CrossSite => "Refused from another site",
+            Self::Forbidden { .. } => "Not allowed",
+            Self::AddressRefused { .. } => "Address refused",
+            Self::PlainHttp => "Needs HTTPS",
+            Self::PairingCode => "Pairing code refused",
+            Self::SetUpAlready => "Set up already",
+            Self::WrongLogin => "Sign-in refused",
+            Self::CodeNeeded => "Code needed",
+            Self::WrongPassword => "Wrong password",
+            Self::BadAccount { .. } => "Account refused",
+            Self::NoAccount => "No account",
+            Self::OutsideIdentity { .. } => "Outside sign-in refused",
             Self::WrongMethod { .. } => "Wrong method",
             Self::Photo(_) => "Photo refused",
             Self::BadName { .. } => "Name refused",
@@ -300,6 +356,24 @@ impl Problem {
             Self::TooManyViewers { limit } => format!("{limit} viewers are watching already. Try again when one has left."),
             Self::TooManyAttempts { wait_s } => format!("Wait {wait_s} seconds, then try again with the right token."),
             Self::CrossSite => "Only the appliance's own page may change something with its cookie; programs send the token itself.".into(),
+            Self::Forbidden { needs } => format!("This needs the role or token: {needs}."),
+            Self::AddressRefused { address } => {
+                format!("{address} is not an address from which this appliance may be reached. Add it to access.allow, or start once with --disable-ip-lists.")
+            }
+            Self::PlainHttp => {
+                "Passwords and pictures do not travel in the clear here. Use https:// in the address, or set http.plain to true.".into()
+            }
+            Self::PairingCode => {
+                "The pairing code is wrong, used or older than 15 minutes. The newest one stands in the log; `doorward pair` and a restart make a new one.".into()
+            }
+            Self::SetUpAlready => "The first user exists already. Sign in, or have an admin add you.".into(),
+            Self::WrongLogin => {
+                "Name, password or code are wrong, or the account is locked. An admin can unlock it, or set a new password.".into()
+            }
+            Self::CodeNeeded => "Type the code of your authenticator app too, or one of your recovery codes.".into(),
+            Self::WrongPassword => "The present password is not that one. Nothing was changed.".into(),
+            Self::BadAccount { detail } | Self::OutsideIdentity { detail } => format!("{detail}."),
+            Self::NoAccount => "This belongs to an account. Sign in with a name and a password first.".into(),
             Self::WrongMethod { allowed } => format!("This path takes {allowed}."),
             Self::Photo(refusal) => refusal.sentence(),
             Self::BadName { detail } => detail.clone(),

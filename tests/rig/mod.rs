@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use doorward::archive::{self, Archive};
+use doorward::audit;
+use doorward::door::Door;
 use doorward::frame::{Frame, Raw};
 use doorward::http::{self, Limits, Parts};
 use doorward::hub::Hub;
@@ -87,8 +89,12 @@ impl Rig {
         let size = jpeg::check(&pictures[0]).unwrap();
         let (hub, shutdown) = (Hub::new(), Shutdown::new());
         let run_dir = tempfile::tempdir().unwrap();
+        let (audit_log, _) = audit::Log::new();
+        let (door, keeper) = Door::new(TOKEN, inbox.clone(), audit_log.clone());
+        let door = Arc::new(door);
         let (front, inner) = http::new(Parts {
-            token: TOKEN.into(),
+            door,
+            audit: audit_log,
             ingress_proxy,
             limits,
             run_dir: run_dir.path().into(),
@@ -105,6 +111,7 @@ impl Rig {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let serve = runtime.spawn(front.serve(listener, shutdown.clone()));
         let mut threads = Vec::new();
+        threads.push(std::thread::spawn(move || keeper.run()));
         let stop = shutdown.clone();
         threads.push(std::thread::spawn(move || inner.run(&stop)));
         let limits =

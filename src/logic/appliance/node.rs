@@ -10,7 +10,7 @@ use super::{Appliance, EventDraft, tenths};
 use crate::logic::effect::Effect;
 use crate::logic::events::{Event, Sort};
 use crate::logic::history::ArchiveNews;
-use crate::logic::input::Now;
+use crate::logic::input::{Alarm, AlarmKind, Now};
 use crate::logic::quiet::About;
 use crate::logic::request::Discovery;
 use crate::logic::state::Status;
@@ -102,13 +102,20 @@ impl Appliance {
         if self.state.declined.insert(object) { vec![Effect::SaveSettings] } else { Vec::new() }
     }
 
-    /// Somebody tries too many credentials.
-    pub(super) fn attack(&mut self, now: Now, address: String) -> Effect {
+    /// Somebody tries to get in.
+    pub(super) fn alarm(&mut self, now: Now, Alarm { kind, address, user }: Alarm) -> Effect {
         let quiet = self.hold_back(now, "", About::Security);
-        let title = Some(format!("Too many wrong passwords from {address}"));
-        let detail = Map::from_iter([("address".into(), json!(address))]);
-        let event =
-            EventDraft { sort: Sort::Security, event_type: "too_many_attempts", title, detail, quiet };
+        let whose = user.as_ref().map(|user| format!(" for {user}")).unwrap_or_default();
+        let title = Some(match kind {
+            AlarmKind::TooManyAttempts => format!("Too many wrong passwords{whose} from {address}"),
+            AlarmKind::AccountLocked => {
+                format!("The account{whose} is locked after wrong passwords from {address}")
+            }
+            AlarmKind::Probe => format!("{address} looks for a way in"),
+        });
+        let user = user.map(|user| ("user".into(), json!(user)));
+        let detail = Map::from_iter([("address".into(), json!(address))].into_iter().chain(user));
+        let event = EventDraft { sort: Sort::Security, event_type: kind.word(), title, detail, quiet };
         Effect::Announce(self.node_event(now, event))
     }
 

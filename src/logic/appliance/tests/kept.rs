@@ -191,7 +191,10 @@ fn a_camera_is_lost_and_back_once() {
 fn events_of_the_appliance_itself_have_no_camera() {
     let mut stage = Stage::new();
     for (input, event_type) in [
-        (Input::Attack("192.0.2.7".into()), "too_many_attempts"),
+        (
+            Input::Alarm(Alarm { kind: AlarmKind::TooManyAttempts, address: "192.0.2.7".into(), user: None }),
+            "too_many_attempts",
+        ),
         (Input::Archive(ArchiveNews::Full("no space".into())), "disk_full"),
         (Input::Archive(ArchiveNews::Free { lost: 3 }), "disk_free"),
         (Input::Archive(ArchiveNews::Damaged("x".into())), "archive_damaged"),

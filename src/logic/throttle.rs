@@ -1,6 +1,6 @@
 //! How many wrong tokens one address may send: a bucket of attempts that fills again slowly.
 //!
-//! Pure: the time comes in. Not here: what a wrong token is ([`super::access`]).
+//! Pure: the time comes in. Not here: what a wrong token is ([`super::accounts`]).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,16 +15,24 @@ const MOST_ADDRESSES: usize = 1024;
 
 /// What became of one wrong attempt.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It is simply wrong; `first` of this address since a while.
-    Wrong { first: bool },
-    /// It was one too many; seconds until the next is free, and whether it is the first such one since a while.
-    TooMany { wait_s: u64, first: bool },
+pub enum Verdict {
+    /// It is simply wrong.
+    Wrong {
+        /// The first of this address since a while.
+        first: bool,
+    },
+    /// It was one too many.
+    TooMany {
+        /// Seconds until the next is free.
+        wait_s: u64,
+        /// The first such one since a while.
+        first: bool,
+    },
 }
 
 /// The attempts left to each address.
 #[derive(Default)]
-pub(super) struct Throttle {
+pub struct Throttle {
     buckets: BTreeMap<IpAddr, Bucket>,
 }
 
@@ -37,7 +45,7 @@ struct Bucket {
 
 impl Throttle {
     /// Counts a wrong token.
-    pub(super) fn wrong(&mut self, now: Instant, address: IpAddr) -> Verdict {
+    pub fn wrong(&mut self, now: Instant, address: IpAddr) -> Verdict {
         let address = network(address);
         if !self.buckets.contains_key(&address) {
             self.make_room();
@@ -69,7 +77,7 @@ impl Throttle {
 }
 
 /// One IPv6 customer owns a whole /64, so its addresses count as one; IPv4 in IPv6 clothes counts as IPv4.
-pub(super) fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
