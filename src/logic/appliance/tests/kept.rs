@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::logic::effect::ClipOrder;
 use crate::logic::history::{Addition, ArchiveNews, Request};
+use crate::logic::input::{Alarm, AlarmKind};
 use crate::logic::rules::{Kind, Rule};
 
 fn additions(effects: &[Effect]) -> Vec<(&str, &Addition)> {
