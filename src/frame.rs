@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::canvas::Canvas;
 use crate::jpeg;
-use crate::logic::picture::{Gray, Rgb};
+use crate::logic::picture::{Gray, Mark, Rgb};
 
 /// JPEG quality for cameras that send raw pixels (libjpeg's scale of 1 to 100).
 const QUALITY: u8 = 80;
@@ -40,14 +41,15 @@ pub struct Frame {
     jpeg: OnceLock<Result<Bytes, jpeg::Error>>,
     gray: OnceLock<Result<Gray, jpeg::Error>>,
     rgb: OnceLock<Result<Rgb, jpeg::Error>>,
+    marked: OnceLock<Result<Bytes, jpeg::Error>>,
 }
 
 impl Frame {
     /// A picture that a camera took.
     #[must_use]
     pub fn live(seq: u64, captured_at: Instant, width: usize, height: usize, raw: Raw) -> Self {
-        let (jpeg, gray, rgb) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { seq, captured_at, width, height, live: true, raw, jpeg, gray, rgb }
+        let (jpeg, gray, rgb, marked) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { seq, captured_at, width, height, live: true, raw, jpeg, gray, rgb, marked }
     }
 
     /// A drawn card that takes the place of a picture; `jpeg` is complete.
@@ -67,6 +69,24 @@ impl Frame {
             Raw::Rgb(bytes) => jpeg::encode_rgb(self.width, self.height, bytes, QUALITY),
         });
         encoded.as_ref().map_err(Clone::clone)
+    }
+
+    /// The picture with `marks` drawn on it, as JPEG. All who ask share what the first one's marks made; without marks, and for a
+    /// card, it is the picture itself.
+    ///
+    /// # Errors
+    /// When the picture is damaged.
+    pub fn marked(&self, marks: &[Mark]) -> Result<&Bytes, jpeg::Error> {
+        if marks.is_empty() || !self.live {
+            return self.jpeg();
+        }
+        let drawn = self.marked.get_or_init(|| {
+            let rgb = self.rgb()?;
+            let mut canvas = Canvas { width: rgb.width, height: rgb.height, pixels: rgb.data.clone() };
+            marks.iter().for_each(|mark| canvas.mark(mark));
+            jpeg::encode_rgb(canvas.width, canvas.height, &canvas.pixels, QUALITY)
+        });
+        drawn.as_ref().map_err(Clone::clone)
     }
 
     /// The small gray picture for motion, reduced by [`jpeg::gray_scale`].

@@ -9,6 +9,7 @@ pub mod config;
 
 mod atomic;
 pub mod audit;
+mod canvas;
 pub mod door;
 mod font;
 pub mod frame;

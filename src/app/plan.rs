@@ -81,6 +81,7 @@ fn setup(camera: &Camera, stored: &Stored, identity: &mut IdentityFile) -> anyho
         face_recognition: start.face_recognition,
         notifications: start.notifications,
         mqtt_pictures: start.mqtt_pictures,
+        overlay: start.overlay,
         privacy: start.privacy,
         motion_threshold: f64::from(start.motion_threshold),
         motion_min_area: f64::from(start.motion_min_area),

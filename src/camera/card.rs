@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::canvas::Canvas;
 use crate::font;
 use crate::jpeg;
 use crate::logic::problem::Problem;
@@ -49,11 +50,11 @@ impl Card {
 
     /// Sizes are chosen so that the advice can be read when the picture is 390 pixels wide on a telephone.
     fn draw(&self, width: usize, height: usize, footer: &str) -> Canvas {
-        let mut canvas = Canvas::new(width, height);
+        let mut canvas = background(width, height);
         // A picture that is flat for its width has no room for tall letters.
         let unit = (width as f32 / 1280.0).min(height as f32 / 560.0);
         let (margin, room) = (72.0 * unit, width as f32 - 144.0 * unit);
-        canvas.bar(margin * 0.5, margin, 8.0 * unit, height as f32 - 2.0 * margin);
+        canvas.bar(margin * 0.5, margin, 8.0 * unit, height as f32 - 2.0 * margin, ACCENT);
         let mut top = margin;
         for (text, dot, colour, gap) in [(self.title, 9.0, TITLE, 24.0), (&self.advice, 5.0, TEXT, 0.0)] {
             let dot = dot * unit;
@@ -107,59 +108,15 @@ fn wrapped(text: &str, longest: usize) -> Vec<String> {
     lines
 }
 
-struct Canvas {
-    width: usize,
-    height: usize,
-    pixels: Vec<u8>,
-}
-
-impl Canvas {
-    fn new(width: usize, height: usize) -> Self {
-        let mut pixels = Vec::with_capacity(3 * width * height);
-        for row in 0..height {
-            // A little lighter towards the top.
-            let light = 10.0 * (1.0 - row as f32 / height as f32);
-            let colour = BACKGROUND.map(|channel| (channel + light) as u8);
-            pixels.extend(colour.iter().cycle().take(3 * width));
-        }
-        Self { width, height, pixels }
+/// A background a little lighter towards the top.
+fn background(width: usize, height: usize) -> Canvas {
+    let mut pixels = Vec::with_capacity(3 * width * height);
+    for row in 0..height {
+        let light = 10.0 * (1.0 - row as f32 / height as f32);
+        let colour = BACKGROUND.map(|channel| (channel + light) as u8);
+        pixels.extend(colour.iter().cycle().take(3 * width));
     }
-
-    fn blend(&mut self, x: usize, y: usize, colour: [f32; 3], part: f32) {
-        let at = 3 * (y * self.width + x);
-        for (channel, ink) in self.pixels[at..at + 3].iter_mut().zip(colour) {
-            *channel = (f32::from(*channel) * (1.0 - part) + ink * part) as u8;
-        }
-    }
-
-    fn bar(&mut self, x: f32, y: f32, width: f32, height: f32) {
-        for row in y as usize..((y + height) as usize).min(self.height) {
-            for column in x as usize..((x + width).ceil() as usize).min(self.width) {
-                self.blend(column, row, ACCENT, 1.0);
-            }
-        }
-    }
-
-    /// Writes one line; `dot` is the size of a font dot in pixels. What does not fit is cut.
-    fn line(&mut self, text: &str, left: f32, top: f32, dot: f32, colour: [f32; 3]) {
-        for (index, letter) in text.chars().enumerate() {
-            let start = left + index as f32 * font::ADVANCE as f32 * dot;
-            self.letter(letter, start, top, dot, colour);
-        }
-    }
-
-    fn letter(&mut self, letter: char, left: f32, top: f32, dot: f32, colour: [f32; 3]) {
-        let (right, bottom) = (left + font::ADVANCE as f32 * dot, top + font::ROWS as f32 * dot);
-        for y in top as usize..(bottom as usize).min(self.height) {
-            for x in left as usize..(right as usize).min(self.width) {
-                let (column, row) = ((x as f32 + 0.5 - left) / dot, (y as f32 + 0.5 - top) / dot);
-                let part = font::ink(letter, column, row, dot);
-                if part > 0.0 {
-                    self.blend(x, y, colour, part);
-                }
-            }
-        }
-    }
+    Canvas { width, height, pixels }
 }
 
 #[cfg(test)]

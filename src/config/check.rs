@@ -416,6 +416,7 @@ fn camera(values: &Values, id: &str) -> Camera {
             face_recognition: values.switch(&key("face_recognition")),
             notifications: values.switch(&key("notifications")),
             mqtt_pictures: values.switch(&key("mqtt_pictures")),
+            overlay: values.switch(&key("overlay")),
             privacy: values.switch(&key("privacy")),
             motion_threshold: values.integer(&key("motion_threshold")),
             motion_min_area: values.integer(&key("motion_min_area")),

@@ -311,7 +311,7 @@ pub(super) const KEYS: &[Key] = &[
     key("cameras.*.area", text("", "up to 64 characters", name_or_empty),
         "The room that Home Assistant suggests for this camera."),
     key("cameras.*.motion_detection", Kind::Switch(true),
-        "Whether motion is looked for. This and the seven keys below are first values: what you change later in Home \
+        "Whether motion is looked for. This and the eight keys below are first values: what you change later in Home \
          Assistant is remembered and wins."),
     key("cameras.*.face_recognition", Kind::Switch(true),
         "Whether faces are looked for."),
@@ -319,6 +319,9 @@ pub(super) const KEYS: &[Key] = &[
         "Whether people are told of this camera's events; off, they go on with `notify` false."),
     key("cameras.*.mqtt_pictures", Kind::Switch(true),
         "Whether pictures are sent over MQTT."),
+    key("cameras.*.overlay", Kind::Switch(false),
+        "Whether boxes are drawn into the streams and stills over HTTP: around what moves and around faces, with names. \
+         `?overlay=1` or `?overlay=0` in an address decides for that one viewer."),
     key("cameras.*.privacy", Kind::Switch(false),
         "Whether the camera starts switched off, with no picture anywhere."),
     key("cameras.*.motion_threshold", integer(25, 1, 255, ""),

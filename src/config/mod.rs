@@ -390,6 +390,8 @@ pub struct StartValues {
     pub notifications: bool,
     /// Whether pictures are published over MQTT.
     pub mqtt_pictures: bool,
+    /// Whether boxes are drawn into streams and stills over HTTP.
+    pub overlay: bool,
     /// Whether the camera is off for privacy.
     pub privacy: bool,
     /// Change of brightness that counts, 1 to 255.

@@ -417,6 +417,7 @@ fn apply(settings: &mut Settings, command: Command) {
         Command::FaceRecognition(on) => settings.face_recognition = on,
         Command::Notifications(on) => settings.notifications = on,
         Command::MqttPictures(on) => settings.mqtt_pictures = on,
+        Command::Overlay(on) => settings.overlay = on,
         Command::Privacy(on) => settings.privacy = on,
         Command::MotionThreshold(value) => settings.motion_threshold = value,
         Command::MotionMinArea(value) => settings.motion_min_area = value,

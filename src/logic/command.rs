@@ -16,6 +16,8 @@ pub enum Command {
     Notifications(bool),
     /// Sends pictures over MQTT, or stops doing so.
     MqttPictures(bool),
+    /// Draws boxes around what moves and around faces into streams and stills over HTTP, or stops doing so.
+    Overlay(bool),
     /// Closes the camera and blanks every output, or opens it again.
     Privacy(bool),
     /// Gray levels (of 255) by which a pixel must differ to count as moved.

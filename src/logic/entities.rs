@@ -421,6 +421,14 @@ pub const CAMERA: &[Entity<CameraState>] = &[
         kind: Kind::Switch { read: |camera| camera.settings.mqtt_pictures, write: Command::MqttPictures },
     },
     Entity {
+        key: "overlay",
+        name: Some("Overlay"),
+        doc: "Draws boxes into the streams and stills over HTTP: blue where it moves, green with the name around known faces, amber around others.",
+        icon: Some("mdi:face-recognition"),
+        category: Category::Config,
+        kind: Kind::Switch { read: |camera| camera.settings.overlay, write: Command::Overlay },
+    },
+    Entity {
         key: "motion_threshold",
         name: Some("Motion threshold"),
         doc: "Gray levels by which a pixel must differ from the background to count as moved; less is more sensitive.",

@@ -251,12 +251,23 @@ pub struct FaceSighting {
     pub unknown: bool,
     /// Whether any face is in view.
     pub any: bool,
+    /// Where faces are in the picture, with the names of those who have one.
+    pub places: Vec<FacePlace>,
     /// Decisions that were made just now.
     pub decisions: Vec<FaceNews>,
     /// Faces that were not good enough: the flaw, and the width in pixels.
     pub unfit: Vec<(&'static str, u32)>,
     /// Why nothing was told about faces that are gone.
     pub silent: Vec<&'static str>,
+}
+
+/// A face in view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FacePlace {
+    /// Where it is.
+    pub place: Rect,
+    /// Whose it was decided to be.
+    pub name: Option<String>,
 }
 
 impl FaceNews {

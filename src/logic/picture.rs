@@ -28,6 +28,28 @@ pub struct Rgb {
     pub data: Vec<u8>,
 }
 
+/// Something that is shown on a picture for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// Where it is.
+    pub place: Rect,
+    /// What it is.
+    pub kind: MarkKind,
+    /// The word beside it; may be empty.
+    pub label: String,
+}
+
+/// What a mark shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkKind {
+    /// Something moves.
+    Motion,
+    /// The face of somebody known.
+    Known,
+    /// A face that has no name, or none yet.
+    Face,
+}
+
 /// A rectangle as fractions of the picture, 0 to 1 from the top left corner, so that it fits any size of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rect {

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use super::events::Event;
 use super::faces::SelfTest;
-use super::picture::Rect;
+use super::input::FacePlace;
+use super::picture::{Mark, MarkKind, Rect};
 use super::problem::Problem;
 
 /// The whole appliance.
@@ -204,6 +205,8 @@ pub struct CameraState {
     pub present: BTreeMap<String, String>,
     /// Whether somebody unknown is in view.
     pub unknown_present: bool,
+    /// Where faces are in view.
+    pub faces: Vec<FacePlace>,
     /// Values that people set while it runs; kept over restarts.
     pub settings: Settings,
     /// Frames per second delivered, measured.
@@ -217,6 +220,19 @@ pub struct CameraState {
 }
 
 impl CameraState {
+    /// What can be shown on the picture: where it moves, and the faces.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let boxes: &[Rect] = if self.motion { &self.motion_detail.boxes } else { &[] };
+        let motion =
+            boxes.iter().map(|place| Mark { place: *place, kind: MarkKind::Motion, label: String::new() });
+        let faces = self.faces.iter().map(|face| {
+            let kind = if face.name.is_some() { MarkKind::Known } else { MarkKind::Face };
+            Mark { place: face.place, kind, label: face.name.clone().unwrap_or_default() }
+        });
+        motion.chain(faces).collect()
+    }
+
     /// Nobody of this slug is in view any more; the empty slug stands for somebody unknown.
     pub(crate) fn end_presence(&mut self, slug: &str) {
         if slug.is_empty() {
@@ -229,6 +245,7 @@ impl CameraState {
     /// Nobody is in view any more.
     pub(crate) fn end_all_presence(&mut self) {
         self.present.clear();
+        self.faces.clear();
         self.unknown_present = false;
     }
 }
@@ -275,6 +292,8 @@ pub struct Settings {
     pub notifications: bool,
     /// Send pictures over MQTT.
     pub mqtt_pictures: bool,
+    /// Draw boxes into streams and stills over HTTP.
+    pub overlay: bool,
     /// Camera closed, outputs blank.
     pub privacy: bool,
     /// Gray levels.
@@ -294,6 +313,7 @@ impl Default for Settings {
             face_recognition: true,
             notifications: true,
             mqtt_pictures: true,
+            overlay: false,
             privacy: false,
             motion_threshold: 25.0,
             motion_min_area: 3000.0,

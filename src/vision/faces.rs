@@ -13,7 +13,8 @@ use super::model::{BadModel, Detector, Error, Picture, Recogniser, SecondOpinion
 use crate::logic::faces::quality::{CLEAR_NORM, Flaw};
 use crate::logic::faces::tracker::{Answer, Ask, Present, Scene, Settings};
 use crate::logic::faces::verdict::UNKNOWN;
-use crate::logic::faces::{Decision, Face, Gallery, Ground, PixelRect, Tracker};
+use crate::logic::faces::{Decision, Face, Gallery, Ground, PersonId, PixelRect, Tracker};
+use crate::logic::picture::Rect;
 
 /// Longest side of YuNet's input for cameras, in pixels: finds faces of 64 pixels in a 1280 pixel picture practically always.
 pub const CAMERA_SIDE: usize = 640;
@@ -189,6 +190,8 @@ pub struct Report {
     pub decisions: Vec<Decision>,
     /// Who is in view after this frame.
     pub present: Present,
+    /// Where faces are, in fractions of the picture, and whose.
+    pub places: Vec<(Rect, Option<PersonId>)>,
     /// Faces in this frame that count.
     pub n_faces: usize,
     /// Why other boxes do not count: `too_small` and so on.
@@ -206,12 +209,14 @@ pub struct Report {
 pub struct FaceLoop {
     tracker: Tracker,
     gallery: Arc<Gallery>,
+    /// Pixels of the last picture.
+    size: (usize, usize),
 }
 
 impl FaceLoop {
     /// A loop that has seen nothing yet.
     pub fn new(settings: Settings, gallery: Arc<Gallery>) -> FaceLoop {
-        FaceLoop { tracker: Tracker::new(settings), gallery }
+        FaceLoop { tracker: Tracker::new(settings), gallery, size: (1, 1) }
     }
 
     /// Faces count only there.
@@ -272,6 +277,8 @@ impl FaceLoop {
         report.decisions = self.tracker.decide(now);
         report.silent = self.tracker.take_silent();
         report.present = self.tracker.present();
+        self.size = (picture.width(), picture.height());
+        report.places = self.places(now);
         report
     }
 
@@ -289,7 +296,14 @@ impl FaceLoop {
     pub fn tick(&mut self, now: Instant) -> Report {
         let decisions = self.tracker.decide(now);
         let (present, silent) = (self.tracker.present(), self.tracker.take_silent());
-        Report { decisions, present, silent, ..Report::default() }
+        Report { decisions, present, places: self.places(now), silent, ..Report::default() }
+    }
+
+    fn places(&self, now: Instant) -> Vec<(Rect, Option<PersonId>)> {
+        let (width, height) = (self.size.0 as f32, self.size.1 as f32);
+        let part =
+            |r: PixelRect| Rect { x: r.x / width, y: r.y / height, w: r.width / width, h: r.height / height };
+        self.tracker.in_view(now).into_iter().map(|(rect, person)| (part(rect), person)).collect()
     }
 
     /// When `tick` is due; `None` while nobody is followed who arrived.

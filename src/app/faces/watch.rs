@@ -13,7 +13,7 @@ use crate::hub::Hub;
 use crate::logic::effect::FacesOrder;
 use crate::logic::faces::tracker::Settings;
 use crate::logic::faces::{Decision, Kind, PixelRect};
-use crate::logic::input::{FaceNews, FaceSighting};
+use crate::logic::input::{FaceNews, FacePlace, FaceSighting};
 use crate::logic::picture::Rect;
 use crate::vision::faces::{FaceLoop, Look, Models, Report};
 use crate::vision::model::Picture;
@@ -130,6 +130,14 @@ impl Watch {
             known: known.map(|person| (person.slug.to_string(), person.name.to_string())).collect(),
             unknown: report.present.unknown,
             any: report.present.any,
+            places: report
+                .places
+                .into_iter()
+                .map(|(place, person)| FacePlace {
+                    place,
+                    name: person.map(|person| person.name.to_string()),
+                })
+                .collect(),
             decisions,
             unfit: report.refused.iter().map(|(flaw, px)| (flaw.word(), px.round() as u32)).collect(),
             silent: report.silent,

@@ -35,6 +35,7 @@ impl Appliance {
         if sighting.any && !camera.last_face_at.is_some_and(told_lately) {
             camera.last_face_at = Some(now.wall);
         }
+        camera.faces = sighting.places;
         for (reason, px) in sighting.unfit {
             let detail = Map::from_iter([("px".into(), json!(px))]);
             self.why.note(id, Missing::Face, reason, now.wall, detail);

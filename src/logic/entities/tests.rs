@@ -37,6 +37,7 @@ fn what_is_published_reads_back_to_the_same_state() {
         face_recognition: false,
         notifications: false,
         mqtt_pictures: false,
+        overlay: true,
         privacy: true,
         motion_threshold: 77.0,
         motion_min_area: 123_456.0,

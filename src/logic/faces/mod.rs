@@ -31,5 +31,5 @@ pub use gallery::{Gallery, PersonId};
 pub use ground::Ground;
 pub use refusal::Refusal;
 pub use self_test::SelfTest;
-pub use slug::{slug, slug_or};
+pub use slug::{plain_letters, slug, slug_or};
 pub use tracker::Tracker;

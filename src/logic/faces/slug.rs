@@ -40,6 +40,23 @@ pub fn slug_or(name: &str, thing: &str) -> String {
     }
 }
 
+/// The name in plain ASCII letters, for fonts that have no others.
+pub fn plain_letters(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        match c.to_lowercase().next().and_then(plain) {
+            Some(letters) if c.is_uppercase() => {
+                let mut letters = letters.chars();
+                text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+                text.extend(letters);
+            }
+            Some(letters) => text.push_str(letters),
+            None => text.push(c),
+        }
+    }
+    text
+}
+
 fn plain(c: char) -> Option<&'static str> {
     Some(match c {
         'ä' | 'æ' => "ae",
@@ -70,6 +87,15 @@ fn plain(c: char) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_with_marks_become_plain_ones() {
+        for (name, wanted) in
+            [("Jürgen", "Juergen"), ("Ägidius Øre", "Aegidius Ore"), ("Ann", "Ann"), ("Иван", "Иван")]
+        {
+            assert_eq!(plain_letters(name), wanted);
+        }
+    }
 
     #[test]
     fn names_become_words() {

@@ -27,6 +27,8 @@ const SAME_OVERLAP: f32 = 0.2;
 const SAME_DISTANCE: f32 = 1.0;
 /// A face that has not moved for this long, with nothing moving there, is a picture on a wall.
 const STILL_AFTER: Duration = Duration::from_secs(2);
+/// A face that was not seen for so long is not shown any more.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What a person may set, at run time too.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -470,6 +472,14 @@ impl Tracker {
         present.known.sort();
         present.known.dedup();
         present
+    }
+
+    /// Where the faces are that were seen within [`FRESH`], and whose they were decided to be.
+    pub fn in_view(&self, now: Instant) -> Vec<(PixelRect, Option<PersonId>)> {
+        let fresh = |track: &&Track| track.arrived && now.saturating_duration_since(track.last_seen) < FRESH;
+        let told =
+            |track: &Track| track.told.as_ref().filter(|told| told.kind == Kind::Known)?.person.clone();
+        self.tracks.iter().filter(fresh).map(|track| (track.rect, told(track))).collect()
     }
 
     /// Whether a track of that number is still followed: pictures kept for other ones can go.
