@@ -118,6 +118,12 @@ impl Door {
         None
     }
 
+    /// Whether the caller's account wants a one-time code.
+    #[must_use]
+    pub fn has_totp(&self, _caller: &Caller) -> bool {
+        false
+    }
+
     /// Tells whenever a session or a token has ended.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
