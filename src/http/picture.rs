@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use hyper::StatusCode;
 
 use super::reply;
@@ -14,6 +15,7 @@ use super::route::Picture;
 use super::{Shared, events};
 use crate::frame::Frame;
 use crate::hub::{Hub, Next};
+use crate::jpeg;
 use crate::logic::problem::{Problem, quoted};
 use crate::shutdown::Shutdown;
 
@@ -39,12 +41,16 @@ pub(super) fn answer(
     shutdown: &Shutdown,
 ) -> io::Result<()> {
     let served = match Picture::parse(asked.target) {
-        Ok(Picture::Still { camera }) => still(shared, &camera, asked.only_head, to)?,
+        Ok(Picture::Still { camera, overlay }) => {
+            let overlay = Overlay { shared, camera: &camera, wanted: overlay };
+            still(&overlay, asked.only_head, to)?
+        }
         Ok(Picture::Event { id, file }) => events::picture(shared, &id, file, asked.only_head, to)?,
         Ok(Picture::Clip { id, range }) => events::clip(shared, &id, range.as_deref(), asked.only_head, to)?,
-        Ok(Picture::Stream { camera, pace }) => match hub(shared, &camera) {
+        Ok(Picture::Stream { camera, pace, overlay }) => match hub(shared, &camera) {
             Ok(hub) => {
-                stream(hub, pace, asked.only_head, to, shutdown)?;
+                let overlay = Overlay { shared, camera: &camera, wanted: overlay };
+                stream(hub, &overlay, pace, asked.only_head, to, shutdown)?;
                 Ok(())
             }
             Err(problem) => Err(problem),
@@ -61,17 +67,38 @@ fn hub<'a>(shared: &'a Shared, camera: &str) -> Result<&'a Arc<Hub>, Problem> {
     shared.hubs.get(camera).ok_or_else(|| Problem::NotFound { what: format!("camera {}", quoted(camera)) })
 }
 
+/// Whether boxes are drawn for a viewer, and where they come from.
+struct Overlay<'a> {
+    shared: &'a Shared,
+    camera: &'a str,
+    /// What the address says; none = as the switch is now.
+    wanted: Option<bool>,
+}
+
+impl Overlay<'_> {
+    /// The picture as this viewer sees it; without boxes the camera's own bytes.
+    fn jpeg<'f>(&self, frame: &'f Frame) -> Result<&'f Bytes, jpeg::Error> {
+        let state = self.shared.now();
+        let Some(camera) = state.cameras.get(self.camera) else { return frame.jpeg() };
+        if self.wanted.unwrap_or(camera.settings.overlay) {
+            frame.marked(&camera.marks())
+        } else {
+            frame.jpeg()
+        }
+    }
+}
+
 /// What is done, or the problem to tell; outside, that the client has gone.
 pub(super) type Served = io::Result<Result<(), Problem>>;
 
 /// The newest frame. A drawn card is sent too, so that whoever looks sees the reason, but with the status of a failure.
-fn still(shared: &Shared, camera: &str, only_head: bool, to: &mut dyn Write) -> Served {
-    let frame = match hub(shared, camera).map(|hub| hub.latest()) {
+fn still(overlay: &Overlay<'_>, only_head: bool, to: &mut dyn Write) -> Served {
+    let frame = match hub(overlay.shared, overlay.camera).map(|hub| hub.latest()) {
         Ok(Some(frame)) => frame,
         Ok(None) => return Ok(Err(Problem::NoSignal)),
         Err(problem) => return Ok(Err(problem)),
     };
-    let jpeg = match frame.jpeg() {
+    let jpeg = match overlay.jpeg(&frame) {
         Ok(jpeg) => jpeg,
         Err(error) => return Ok(Err(Problem::CameraFailed { detail: error.to_string() })),
     };
@@ -86,6 +113,7 @@ fn still(shared: &Shared, camera: &str, only_head: bool, to: &mut dyn Write) -> 
 
 fn stream(
     hub: &Arc<Hub>,
+    overlay: &Overlay<'_>,
     pace: Option<Duration>,
     only_head: bool,
     to: &mut dyn Write,
@@ -111,7 +139,7 @@ fn stream(
                 Some(_) | None => continue,
             },
         };
-        part(&frame, to)?;
+        part(&frame, overlay, to)?;
         let now = Instant::now();
         last = Some((frame, now));
         if let Some(pace) = pace {
@@ -125,9 +153,9 @@ fn stream(
 }
 
 /// One part. The small head goes through tiny_http's buffer; the picture's shared bytes go to the socket as they are.
-fn part(frame: &Frame, to: &mut dyn Write) -> io::Result<()> {
+fn part(frame: &Frame, overlay: &Overlay<'_>, to: &mut dyn Write) -> io::Result<()> {
     // A frame that cannot be encoded is left out; the camera counts it.
-    let Ok(jpeg) = frame.jpeg() else { return Ok(()) };
+    let Ok(jpeg) = overlay.jpeg(frame) else { return Ok(()) };
     let (length, timestamp) = (jpeg.len(), unix_seconds(frame));
     write!(
         to,

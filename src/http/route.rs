@@ -93,10 +93,10 @@ pub(super) enum Route {
 /// Pictures, streams and clips: what the inner server is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Picture {
-    /// The newest one.
-    Still { camera: String },
+    /// The newest one; `overlay` is whether boxes are drawn, if that was asked for.
+    Still { camera: String, overlay: Option<bool> },
     /// MJPEG; `pace` is the time between two parts, if it was asked for.
-    Stream { camera: String, pace: Option<Duration> },
+    Stream { camera: String, pace: Option<Duration>, overlay: Option<bool> },
     /// One of an event.
     Event { id: String, file: KeptFile },
     /// The film of an event; `range` is the header of that name, which the front adds.
@@ -264,6 +264,16 @@ pub(super) fn pace(asked: &Asked<'_>) -> Result<Option<Duration>, Problem> {
     Ok(Some(Duration::from_secs_f64(1.0 / fps)))
 }
 
+/// `?overlay=`: nothing but these words, so that nobody takes a misspelt one for the other.
+pub(super) fn overlay(asked: &Asked<'_>) -> Result<Option<bool>, Problem> {
+    match asked.query("overlay") {
+        None => Ok(None),
+        Some("1" | "true" | "on") => Ok(Some(true)),
+        Some("0" | "false" | "off") => Ok(Some(false)),
+        Some(value) => Err(Problem::NotAChoice { value: quoted(value), allowed: "0 or 1".into() }),
+    }
+}
+
 impl Picture {
     /// Reads the target of a request of the front.
     ///
@@ -287,10 +297,16 @@ impl fmt::Display for Picture {
                 write!(to, "{}", kept_file::url(id, KeptFile::Clip))?;
                 range.as_ref().map_or(Ok(()), |range| write!(to, "?range={range}"))
             }
-            Self::Still { camera } => write!(to, "/api/cameras/{camera}/snapshot.jpg"),
-            Self::Stream { camera, pace } => {
-                write!(to, "/api/cameras/{camera}/stream.mjpeg")?;
-                pace.map_or(Ok(()), |pace| write!(to, "?fps={}", 1.0 / pace.as_secs_f64()))
+            Self::Still { camera, overlay } => {
+                let overlay = overlay.map(|on| format!("?overlay={on}")).unwrap_or_default();
+                write!(to, "/api/cameras/{camera}/snapshot.jpg{overlay}")
+            }
+            Self::Stream { camera, pace, overlay } => {
+                let fps = pace.map(|pace| format!("fps={}", 1.0 / pace.as_secs_f64()));
+                let query: Vec<_> =
+                    fps.into_iter().chain(overlay.map(|on| format!("overlay={on}"))).collect();
+                let mark = if query.is_empty() { "" } else { "?" };
+                write!(to, "/api/cameras/{camera}/stream.mjpeg{mark}{}", query.join("&"))
             }
         }
     }
@@ -354,9 +370,11 @@ mod tests {
     fn what_the_inner_server_is_asked_is_read_back() {
         let (camera, id) = (|| "porch".to_owned(), || "01J".to_owned());
         for picture in [
-            Picture::Still { camera: camera() },
-            Picture::Stream { camera: camera(), pace: None },
-            Picture::Stream { camera: camera(), pace: Some(Duration::from_millis(400)) },
+            Picture::Still { camera: camera(), overlay: None },
+            Picture::Still { camera: camera(), overlay: Some(false) },
+            Picture::Stream { camera: camera(), pace: None, overlay: None },
+            Picture::Stream { camera: camera(), pace: None, overlay: Some(true) },
+            Picture::Stream { camera: camera(), pace: Some(Duration::from_millis(400)), overlay: Some(true) },
             Picture::Event { id: id(), file: KeptFile::Picture },
             Picture::Event { id: id(), file: KeptFile::Best },
             Picture::Event { id: id(), file: KeptFile::Thumbnail },

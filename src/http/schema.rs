@@ -1,7 +1,7 @@
 //! The shapes of JSON that REST takes and answers, in a few words each, for the OpenAPI document.
 //!
 //! A shape is a list of `field:type`. After the name, `?` says that the field may be missing; after the type, that it may be null. Types are
-//! `string`, `integer`, `number`, `boolean`, `time`, `date`, `secret`, `role` (viewer, admin), `kind` (those and stream), `any`, ranges such as
+//! `string`, `integer`, `number`, `boolean`, `time`, `date`, `secret`, `role` (viewer, admin), `kind` (those and stream), `switch` (as a query has it), `any`, ranges such as
 //! `integer(1..500)` and lengths such as `string(1..64)`, the name of another shape, and `[type]` for a list.
 //! Not here: which operation has which ([`super::table`]).
 
@@ -111,6 +111,7 @@ pub(super) fn of(kind: &str) -> Value {
         "date" => json!({ "type": "string", "format": "date" }),
         "secret" => json!({ "type": "string", "format": "password", "minLength": 1 }),
         "role" => json!({ "type": "string", "enum": ["viewer", "admin"] }),
+        "switch" => json!({ "type": "string", "enum": ["0", "1", "false", "true", "off", "on"] }),
         "kind" => json!({ "type": "string", "enum": ["stream", "viewer", "admin"] }),
         "any" => json!({}),
         shape => reference(shape),

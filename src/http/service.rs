@@ -171,7 +171,7 @@ async fn dispatch(shared: &Shared, asked: Asked) -> Result<Outcome, Problem> {
         Route::Picture(picture) => {
             let picture = match picture {
                 Picture::Clip { id, .. } => Picture::Clip { id, range },
-                Picture::Still { ref camera } | Picture::Stream { ref camera, .. } => {
+                Picture::Still { ref camera, .. } | Picture::Stream { ref camera, .. } => {
                     api::camera(&shared.now(), camera)?;
                     picture
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Map;
 
 use super::faces;
-use super::route::{Asked, Picture, Route, day, pace, teaching};
+use super::route::{Asked, Picture, Route, day, overlay, pace, teaching};
 use crate::logic::access::Role;
 use crate::logic::kept_file::KeptFile;
 use crate::logic::problem::Problem;
@@ -134,6 +134,12 @@ const fn json(schema: &'static str) -> Answer {
 const fn bytes(kind: &'static str) -> Answer {
     Answer { status: 200, kind, schema: "" }
 }
+
+const OVERLAY: Param = param(
+    "overlay",
+    "switch",
+    "boxes around what moves and around faces; as the switch `overlay` says without it",
+);
 
 const HTML: Answer = bytes("text/html; charset=utf-8");
 const JPEG: Answer = bytes("image/jpeg");
@@ -505,7 +511,10 @@ pub(super) static TABLE: &[Row] = &[
             summary: "the newest picture",
             needs: Needs::Role(Role::Stream),
             answers: &[JPEG, Answer { status: UNWELL, ..JPEG }],
-            route: |asked| Ok(Route::Picture(Picture::Still { camera: asked.text("camera") })),
+            query: &[OVERLAY],
+            route: |asked| {
+                Ok(Route::Picture(Picture::Still { camera: asked.text("camera"), overlay: overlay(asked)? }))
+            },
             ..GET
         }],
     },
@@ -514,10 +523,11 @@ pub(super) static TABLE: &[Row] = &[
         operations: &[Operation {
             summary: "MJPEG: `multipart/x-mixed-replace`, each part with `Content-Length`",
             needs: Needs::Role(Role::Stream),
-            query: &[param("fps", "number(0.1..60)", "pictures a second at most")],
+            query: &[param("fps", "number(0.1..60)", "pictures a second at most"), OVERLAY],
             answers: &[bytes("multipart/x-mixed-replace; boundary=frame")],
             route: |asked| {
-                Ok(Route::Picture(Picture::Stream { camera: asked.text("camera"), pace: pace(asked)? }))
+                let (camera, pace) = (asked.text("camera"), pace(asked)?);
+                Ok(Route::Picture(Picture::Stream { camera, pace, overlay: overlay(asked)? }))
             },
             ..GET
         }],
