@@ -17,11 +17,12 @@ const CALM: &[&str] = &[
     "cameras.porch.height=240",
     "cameras.porch.fps=5",
 ];
-const SWITCHES: [(&str, &str); 5] = [
+const SWITCHES: [(&str, &str); 6] = [
     ("motion_detection", "ON"),
     ("face_recognition", "ON"),
     ("notifications", "ON"),
     ("mqtt_pictures", "ON"),
+    ("overlay", "OFF"),
     ("privacy", "OFF"),
 ];
 /// Key, smallest, largest, another value; the last is what it is left at.

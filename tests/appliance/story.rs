@@ -36,6 +36,7 @@ const KEPT: [&str; 16] = [
     "privacy",
     "notifications",
     "mqtt_pictures",
+    "overlay",
     "motion_threshold",
     "motion_min_area",
     "face_threshold",
