@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{HeaderName, HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{HOST, HeaderName, HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, Method, Request};
 use serde_json::Map;
 use tokio::io::{AsyncWriteExt, Interest};
@@ -39,8 +39,25 @@ pub(super) enum Outcome {
 
 /// Answers one request.
 pub(super) async fn answer(shared: &Shared, link: Link, request: Request<Incoming>) -> Outcome {
+    let secure = secure_address(&request);
     let outcome = handle(shared, link, request).await;
-    outcome.unwrap_or_else(|problem| Outcome::Reply(reply::problem(&problem)))
+    outcome.unwrap_or_else(|problem| {
+        Outcome::Reply(match secure.filter(|_| problem == Problem::PlainHttp) {
+            Some(address) => reply::moved(&address),
+            None => reply::problem(&problem),
+        })
+    })
+}
+
+/// The same address with TLS, which this port speaks too. None for what changes something: it has travelled in the clear already, and its
+/// sender shall notice.
+fn secure_address(request: &Request<Incoming>) -> Option<String> {
+    let host = request.headers().get(HOST)?.to_str().ok()?;
+    let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let fits = is_read && !host.is_empty() && host.chars().all(is_host);
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    fits.then(|| format!("https://{host}{path}"))
 }
 
 async fn handle(shared: &Shared, link: Link, request: Request<Incoming>) -> Result<Outcome, Problem> {
