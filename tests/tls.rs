@@ -150,6 +150,8 @@ fn other_machines_are_led_to_tls() {
         ("GET / HTTP/1.1\r\nHost: a@evil.example\r\n\r\n", 403, None),
         ("GET / HTTP/1.1\r\nHost:\r\n\r\n", 403, None),
         ("GET / HTTP/1.0\r\n\r\n", 403, None),
+        // A proxy would be led round in a circle.
+        ("GET / HTTP/1.1\r\nHost: door\r\nX-Forwarded-Proto: https\r\n\r\n", 403, None),
         ("POST /api/cameras/porch/snapshot HTTP/1.1\r\nHost: door\r\nContent-Length: 0\r\n\r\n", 403, None),
         (
             "PUT /api/cameras/porch/entities/fps HTTP/1.1\r\nHost: door\r\nContent-Length: 1\r\n\r\n5",

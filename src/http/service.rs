@@ -29,6 +29,9 @@ const INNER_TIME: Duration = Duration::from_secs(5);
 /// Pause before the private socket is tried again while the inner server builds itself anew.
 const INNER_PAUSE: Duration = Duration::from_millis(20);
 
+/// What proxies add.
+const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-proto"];
+
 /// What a request leads to.
 pub(super) enum Outcome {
     /// An answer of ours.
@@ -52,6 +55,10 @@ pub(super) async fn answer(shared: &Shared, link: Link, request: Request<Incomin
 /// The same address with TLS, which this port speaks too. None for what changes something: it has travelled in the clear already, and its
 /// sender shall notice.
 fn secure_address(request: &Request<Incoming>) -> Option<String> {
+    // Behind a proxy it would lead to where the client has been, and round and round.
+    if OF_PROXIES.iter().any(|name| request.headers().contains_key(*name)) {
+        return None;
+    }
     let host = request.headers().get(HOST)?.to_str().ok()?;
     let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
