@@ -18,6 +18,7 @@ pub mod inbox;
 pub mod journal;
 pub mod jpeg;
 pub mod shutdown;
+pub mod tls;
 
 pub mod archive;
 pub mod broker;

@@ -14,6 +14,7 @@ use doorward::config::cli::{Cli, Command, Flags, HomeAssistant};
 use doorward::config::{Camera, Config, Faults, LogFormat, Sources, load};
 use doorward::journal;
 use doorward::supervisor::Supervisor;
+use doorward::tls;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -167,6 +168,15 @@ fn banner(facts: &Facts) -> String {
         Some(token) => format!("  Page      {url}?token={token}\n"),
         None => format!("  Page      {url}\n"),
     };
+    if url.starts_with("https:") {
+        let tls::Facts { fingerprint, is_self_signed, .. } = &facts.certificate;
+        text += &format!("            {} on this machine\n", facts.local_url);
+        if *is_self_signed {
+            text += &format!(
+                "            the browser warns of the certificate; it is ours if its SHA-256 is\n            {fingerprint}\n"
+            );
+        }
+    }
     if let (Some(broker), Some((user, password))) = (facts.broker, &facts.broker_login) {
         text += &format!("  Broker    {broker}");
         if facts.first_run {

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use doorward::http::Limits;
+use rig::tls::{secure, trust};
 use rig::{Mjpeg, Rig, noisy_picture, wait_for};
 
 const FPS: f64 = 15.0;
@@ -25,11 +26,14 @@ const CLIENT: &str = "DOORWARD_LOAD_CLIENT";
 fn viewers_cost_little() {
     let pictures = vec![noisy_picture(1), noisy_picture(2)];
     println!("pictures of {} kB, {FPS} a second, {SECONDS} s", pictures[0].len() / 1000);
-    println!("viewers | fps per viewer | server CPU, % of one core | per viewer | RSS MB");
+    println!("viewers | over | fps per viewer | server CPU, % of one core | per viewer | RSS MB");
     let rig = Rig::with_pictures(Limits::default(), FPS, pictures);
     let mut idle = 0.0;
-    for viewers in [0, 1, 10, 50] {
-        let child = (viewers > 0).then(|| spawn_client(rig.address, viewers));
+    for (viewers, over) in
+        [(0, "-"), (1, "TCP"), (1, "TLS"), (10, "TCP"), (10, "TLS"), (50, "TCP"), (50, "TLS")]
+    {
+        let certificate = if over == "TLS" { rig.run_dir.path().join("tls/cert.pem") } else { "".into() };
+        let child = (viewers > 0).then(|| spawn_client(rig.address, viewers, &certificate));
         wait_for("the viewers", || rig.hub.watching() == viewers);
         let (begin, before) = (Instant::now(), cpu_seconds());
         std::thread::sleep(Duration::from_secs(SECONDS));
@@ -47,7 +51,7 @@ fn viewers_cost_little() {
         wait_for("nobody", || rig.hub.watching() == 0);
         idle = if viewers == 0 { cpu } else { idle };
         let each = if viewers == 0 { 0.0 } else { (cpu - idle) / viewers as f64 };
-        println!("{viewers:7} | {fps:14.1} | {cpu:25.1} | {each:10.2} | {:.0}", rss_mb());
+        println!("{viewers:7} | {over:4} | {fps:14.1} | {cpu:25.1} | {each:10.2} | {:.0}", rss_mb());
     }
 }
 
@@ -56,16 +60,30 @@ fn viewers_cost_little() {
 #[ignore = "the other half of viewers_cost_little"]
 fn client() {
     let Ok(task) = std::env::var(CLIENT) else { return };
-    let (address, viewers) = task.split_once('/').unwrap();
+    let [address, viewers, certificate] = task.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+        panic!("{task}")
+    };
     let (address, viewers): (SocketAddr, usize) = (address.parse().unwrap(), viewers.parse().unwrap());
+    let trust = (!certificate.is_empty()).then(|| trust(&[&std::fs::read(certificate).unwrap()]));
     let frames = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     for _ in 0..viewers {
-        let (mut viewer, frames) = (Mjpeg::open(address, "").unwrap(), std::sync::Arc::clone(&frames));
-        std::thread::spawn(move || {
-            while viewer.next().is_ok() {
+        let frames = std::sync::Arc::clone(&frames);
+        let count = move |mut next: Box<dyn FnMut() -> bool + Send>| {
+            while next() {
                 frames.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
-        });
+        };
+        let next: Box<dyn FnMut() -> bool + Send> = match &trust {
+            None => {
+                let mut viewer = Mjpeg::open(address, "").unwrap();
+                Box::new(move || viewer.next().is_ok())
+            }
+            Some(trust) => {
+                let mut viewer = Mjpeg::over(secure(address, trust).unwrap(), "").unwrap();
+                Box::new(move || viewer.next().is_ok())
+            }
+        };
+        std::thread::spawn(move || count(next));
     }
     let (begin, before) = (Instant::now(), frames.load(std::sync::atomic::Ordering::Relaxed));
     loop {
@@ -75,10 +93,10 @@ fn client() {
     }
 }
 
-fn spawn_client(address: SocketAddr, viewers: usize) -> std::process::Child {
+fn spawn_client(address: SocketAddr, viewers: usize, certificate: &std::path::Path) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "client", "--nocapture"])
-        .env(CLIENT, format!("{address}/{viewers}"))
+        .env(CLIENT, format!("{address} {viewers} {}", certificate.display()))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()

@@ -45,7 +45,8 @@ fn edges(picture: &[u8]) -> [[i32; 3]; 3] {
         let x = (place.x * rgb.width as f32) as usize;
         let y = ((place.y + place.h / 2.0) * rgb.height as f32) as usize;
         let at = 3 * (y * rgb.width + x);
-        [0, 1, 2].map(|channel| (i32::from(rgb.data[at + channel]) + i32::from(rgb.data[at + 3 + channel])) / 2)
+        [0, 1, 2]
+            .map(|channel| (i32::from(rgb.data[at + channel]) + i32::from(rgb.data[at + 3 + channel])) / 2)
     })
 }
 

@@ -1,13 +1,18 @@
-//! How this appliance enters its broker, the embedded one or somebody's.
+//! How this appliance enters its broker, the embedded one or somebody's, and whom the embedded one lets in.
 //!
 //! Not here: what it does there ([`crate::mqtt`]).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::anyhow;
 
 use super::address;
-use crate::config::{Config, Secret};
-use crate::mqtt;
+use crate::config::{self, Config, Secret};
+use crate::logic::topics::Topics;
 use crate::store::{IdentityFile, Secrets};
+use crate::tls::Certificate;
+use crate::{broker, mqtt};
 
 /// Address, login and client id. `embedded` is where the embedded broker listens, if there is one.
 ///
@@ -37,4 +42,36 @@ pub(super) fn access(
         (None, None) => (mqtt::Target { host: "127.0.0.1".into(), port: 1883, tls: None }, None),
     };
     Ok(mqtt::Access { target, client_id: format!("doorward-{}", identity.node().simple()), login })
+}
+
+/// What the embedded broker needs to know.
+///
+/// # Errors
+/// When the authorities of client certificates cannot be used.
+pub(super) fn embedded(
+    settings: &config::Broker,
+    secrets: &Secrets,
+    topics: &Topics,
+    certificate: &Arc<Certificate>,
+) -> anyhow::Result<broker::Settings> {
+    let user = |name: &str, password: &Secret, role| broker::User {
+        name: name.into(),
+        password: password.expose().into(),
+        role,
+    };
+    Ok(broker::Settings {
+        bind: settings.bind,
+        users: vec![
+            user("doorward", &secrets.broker_doorward, broker::Role::Appliance),
+            user("homeassistant", &secrets.broker_homeassistant, broker::Role::Client),
+        ],
+        tls: certificate.mqtt(settings.client_ca.as_ref()).map_err(|why| anyhow!(why))?,
+        plain: settings.plain,
+        ours: broker::Ours {
+            base: topics.base().into(),
+            discovery: topics.discovery().into(),
+            device_prefix: "doorward_".into(),
+        },
+        limits: broker::Limits { connections: settings.max_connections, ..broker::Limits::default() },
+    })
 }

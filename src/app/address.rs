@@ -12,10 +12,17 @@ use anyhow::Context;
 
 use crate::logic::checksum::hex;
 
-/// The address of the page as another machine in the house would type it.
-pub(super) fn page_url(bound: SocketAddr) -> String {
+/// The address of the page as another machine in the house would type it. Without TLS where only this machine can come, or where the
+/// owner lets others come so too.
+pub(super) fn page_url(bound: SocketAddr, plain: bool) -> String {
     let host = if bound.ip().is_unspecified() { own_address() } else { bound.ip() };
-    format!("http://{}/", SocketAddr::new(host, bound.port()))
+    let scheme = if plain || host.is_loopback() { "http" } else { "https" };
+    format!("{scheme}://{}/", SocketAddr::new(host, bound.port()))
+}
+
+/// The address of the page on this machine itself, where no certificate is in the way.
+pub(super) fn local_url(bound: SocketAddr) -> String {
+    format!("http://{}/", reachable(bound))
 }
 
 /// The machine in its own words; empty if it does not say.
@@ -59,7 +66,7 @@ pub fn probe(bound: SocketAddr) -> Result<(), String> {
 }
 
 /// The address that the system would use towards the outside. Connecting a UDP socket sends nothing.
-fn own_address() -> IpAddr {
+pub(super) fn own_address() -> IpAddr {
     // TEST-NET-1 of RFC 5737: never a real host.
     let outside = SocketAddr::from(([192, 0, 2, 1], 9));
     UdpSocket::bind(("0.0.0.0", 0))

@@ -14,7 +14,7 @@
 //! | threads `admin`, `backup` | requests about the appliance itself | the appliance has ended |
 //! | thread `health` | the figures, the watchdog | told to stop |
 //! | tasks `mqtt`, `http front`, `broker` | connections | told to stop, after the last word |
-//! | tasks `notify`, `public_address` | messages, one question | told to stop |
+//! | tasks `notify`, `public_address`, `certificate` | messages, one question, the certificate | told to stop |
 //!
 //! Stop order: HTTP and commands are refused, cameras close (which ends motion, faces and streams), the appliance empties its
 //! inbox, the store saves, MQTT says `offline`, then the broker ends. Not here: any decision.
@@ -24,6 +24,7 @@ mod address;
 mod admin;
 mod again;
 mod cameras;
+mod certificate;
 pub mod client;
 mod crew;
 pub mod doctor;
@@ -62,6 +63,7 @@ use crate::logic::topics::Topics;
 use crate::mqtt::{self, Outbox};
 use crate::shutdown::Shutdown;
 use crate::store::{AccountsFile, Claim, IdentityFile, OpenedAccounts, Secrets, StateFile};
+use crate::tls;
 use admin::Admin;
 use crew::Crew;
 use executor::Executor;
@@ -119,6 +121,10 @@ pub struct Facts {
     pub http: SocketAddr,
     /// The page's address as other machines see it.
     pub url: String,
+    /// The page's address on this machine.
+    pub local_url: String,
+    /// What page and broker show to those who speak TLS.
+    pub certificate: tls::Facts,
     /// The local key: opens everything, from this machine itself only.
     pub token: Secret,
     /// Makes the first user; none if there is one.
@@ -236,6 +242,7 @@ struct Workshop {
     identity: IdentityFile,
     accounts: OpenedAccounts,
     state_file: StateFile,
+    certificate: (tls::Keeper, Vec<tls::News>),
     public_address: Option<String>,
     declined: BTreeSet<String>,
     archive: record::Opened,
@@ -264,6 +271,7 @@ impl Workshop {
             identity,
             accounts,
             state_file,
+            certificate: certificate::open(config)?,
             public_address: stored.public_address,
             declined: stored.declined,
             archive: record::open(config)?,
@@ -279,7 +287,9 @@ impl Workshop {
         let (cameras, links, broker_stop) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
         let broker = match &config.broker {
             Some(settings) => {
-                let starting = broker::start(self.broker_settings(settings), broker_stop.clone());
+                let certificate = self.certificate.0.certificate();
+                let settings = access::embedded(settings, &self.secrets, &self.topics, &certificate)?;
+                let starting = broker::start(settings, broker_stop.clone());
                 Some(runtime.block_on(starting).context("broker.bind")?)
             }
             None => None,
@@ -310,8 +320,10 @@ impl Workshop {
             topics,
             secrets,
             archive,
+            certificate,
             ..
         } = self;
+        let shown = certificate.0.certificate();
         let (public_address, declined) = (self.public_address, self.declined);
 
         let now = Now { instant: Instant::now(), wall: Timestamp::now() };
@@ -362,6 +374,7 @@ impl Workshop {
         let door = Arc::new(door);
         core.spawn("door", move || keeper.run());
         executor.door = Some(Arc::clone(&door));
+        certificate::watch(&runtime, certificate, audit_log.clone(), links.clone());
         let again = Shutdown::new();
         let admin = Admin {
             config: Arc::new(config.clone()),
@@ -395,6 +408,8 @@ impl Workshop {
         let parts = http::Parts {
             door,
             audit: audit_log,
+            certificate: shown,
+            plain: config.http.plain,
             ingress_proxy: config.http.ingress_proxy,
             limits: http::Limits {
                 max_viewers: config.http.max_viewers,
@@ -432,33 +447,14 @@ impl Workshop {
         })
     }
 
-    fn broker_settings(&self, settings: &crate::config::Broker) -> broker::Settings {
-        let user = |name: &str, password: &Secret, role| broker::User {
-            name: name.into(),
-            password: password.expose().into(),
-            role,
-        };
-        broker::Settings {
-            bind: settings.bind,
-            users: vec![
-                user("doorward", &self.secrets.broker_doorward, broker::Role::Appliance),
-                user("homeassistant", &self.secrets.broker_homeassistant, broker::Role::Client),
-            ],
-            ours: broker::Ours {
-                base: self.topics.base().into(),
-                discovery: self.topics.discovery().into(),
-                device_prefix: "doorward_".into(),
-            },
-            limits: broker::Limits { connections: settings.max_connections, ..broker::Limits::default() },
-        }
-    }
-
     fn facts(&self, config: &Config, broker: Option<&Broker>) -> Facts {
         let http = self.listener.local_addr().unwrap_or(config.http.bind);
         let login = ("homeassistant".to_owned(), self.secrets.broker_homeassistant.clone());
         Facts {
             http,
-            url: config.http.url.clone().unwrap_or_else(|| address::page_url(http)),
+            url: config.http.url.clone().unwrap_or_else(|| address::page_url(http, config.http.plain)),
+            local_url: address::local_url(http),
+            certificate: self.certificate.0.certificate().facts(),
             token: self.secrets.http_token.clone(),
             pairing: None,
             broker: broker.map(Broker::local_addr),

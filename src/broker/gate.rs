@@ -1,17 +1,19 @@
-//! The way of one connection: first packet, login, session, service, and what is left to do after it.
+//! The way of one connection: TLS or not, first packet, login, session, service, and what is left to do after it.
 //!
 //! Not here: the accept loop ([`super`]) and the service itself ([`super::serve`]).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::Limits;
 use super::acl::{self, Ours, Role};
@@ -23,21 +25,21 @@ use super::sessions::{Claim, NoSession, Session, Sessions};
 use super::wire::{self, Reason, Version};
 use crate::logic::checksum::hex;
 use crate::shutdown::Shutdown;
+use crate::tls;
 
 /// How long the last word to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long we go on reading after the last word: closing a socket with unread bytes would destroy that word.
 const LINGER: Duration = Duration::from_millis(500);
-/// First byte of a TLS handshake.
-const TLS: u8 = 0x16;
-/// TLS alert `handshake_failure`, fatal.
-const TLS_ALERT: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 40];
 
 /// What all connections share.
 pub(super) struct Gate {
     pub(super) limits: Limits,
     pub(super) ours: Ours,
     pub(super) users: Users,
+    pub(super) tls: TlsAcceptor,
+    /// Whether other machines may come without TLS.
+    pub(super) plain: bool,
     pub(super) refusals: Refusals,
     pub(super) exchange: Arc<Exchange>,
     pub(super) sessions: Arc<Sessions>,
@@ -85,6 +87,30 @@ impl Drop for Counted<'_> {
     }
 }
 
+/// What a connection runs over: TCP, or TLS over it.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
+
+/// What is known of a connection before its first packet.
+struct Origin {
+    address: IpAddr,
+    /// The client is on this machine.
+    is_local: bool,
+    is_tls: bool,
+    /// What the client shows besides a password.
+    shown: Shown,
+}
+
+/// A client's certificate, which the handshake has checked.
+enum Shown {
+    Nothing,
+    /// Its common name.
+    Name(String),
+    /// A certificate without a usable name.
+    NoName,
+}
+
 /// A client that gave its name and may come in.
 struct Guest {
     greeting: Greeting,
@@ -98,48 +124,33 @@ struct Guest {
 /// which can only happen before it has logged in.
 pub(super) async fn attend(
     gate: Arc<Gate>,
-    mut socket: TcpStream,
+    socket: TcpStream,
     from: SocketAddr,
-    shown_out: oneshot::Receiver<()>,
+    mut shown_out: oneshot::Receiver<()>,
 ) {
-    let mut input = BytesMut::new();
-    let entered = tokio::select! {
-        entered = gate.receive(&mut socket, &mut input, from) => entered,
-        _ = shown_out => return,
+    let opened = tokio::select! {
+        opened = gate.open(socket, from.ip()) => opened,
+        _ = &mut shown_out => return,
         () = gate.halt.triggered() => return,
     };
-    let Some((guest, _seat)) = entered else { return };
-    match gate.session(&guest).await {
-        Ok((claim, session, resumed)) => {
-            gate.counters.connections.add(1);
-            let _counted = Counted(&gate.counters.connections);
-            gate.entertain(socket, input, guest, claim, session, resumed).await;
-        }
-        Err(NoSession::Full | NoSession::Stuck) => {
-            refuse(&mut socket, Refusal::Busy, Some(guest.greeting.version)).await;
-        }
+    match opened {
+        Some(Opened::Plain(socket, origin)) => gate.visit(socket, &origin, shown_out).await,
+        Some(Opened::Tls(socket, origin)) => gate.visit(*socket, &origin, shown_out).await,
+        None => {}
     }
 }
 
+/// A connection whose first byte has come.
+enum Opened {
+    Plain(TcpStream, Origin),
+    Tls(Box<TlsStream<TcpStream>>, Origin),
+}
+
 /// Reads the first packet. None: closed, not a CONNECT, or too large; there is nobody to answer.
-async fn first_frame(
-    gate: &Gate,
-    socket: &mut TcpStream,
-    input: &mut BytesMut,
-    from: SocketAddr,
-) -> Option<BytesMut> {
+async fn first_frame(gate: &Gate, socket: &mut impl Wire, input: &mut BytesMut) -> Option<BytesMut> {
     loop {
-        match input.first() {
-            Some(&TLS) => {
-                if gate.refusals.note(from.ip(), Instant::now()).is_some() {
-                    tracing::warn!(address = %from.ip(), "a client tried TLS on the MQTT port, which speaks plain MQTT only");
-                }
-                let _ = socket.write_all(&TLS_ALERT).await;
-                linger(socket).await;
-                return None;
-            }
-            None | Some(0x10) => {}
-            Some(_) => return None,
+        if !matches!(input.first(), None | Some(0x10)) {
+            return None;
         }
         if let Some(len) = wire::frame_len(input, gate.limits.connect_bytes).ok()? {
             return Some(input.split_to(len));
@@ -151,7 +162,7 @@ async fn first_frame(
     }
 }
 
-async fn refuse(socket: &mut TcpStream, refusal: Refusal, version: Option<Version>) {
+async fn refuse(socket: &mut impl Wire, refusal: Refusal, version: Option<Version>) {
     let Some(version) = version else { return };
     let mut out = BytesMut::new();
     connect::put_refusal(version, refusal, &mut out);
@@ -161,7 +172,7 @@ async fn refuse(socket: &mut TcpStream, refusal: Refusal, version: Option<Versio
 }
 
 /// Closes our half and reads on for a moment, so that the peer gets our last word.
-async fn linger(socket: &mut TcpStream) {
+async fn linger(socket: &mut impl Wire) {
     let mut scrap = [0u8; 4096];
     let drain = async {
         let _ = socket.shutdown().await;
@@ -171,16 +182,65 @@ async fn linger(socket: &mut TcpStream) {
 }
 
 impl Gate {
+    /// Waits for the first byte, which tells TLS from MQTT, and shakes hands. None: silence, or no TLS after all.
+    async fn open(&self, socket: TcpStream, from: IpAddr) -> Option<Opened> {
+        let address = from.to_canonical();
+        let own = socket.local_addr().ok()?.ip().to_canonical();
+        // What goes to an address of our own never leaves the machine.
+        let is_local = address.is_loopback() || address == own;
+        let origin = |is_tls, shown| Origin { address, is_local, is_tls, shown };
+        let mut first = [0];
+        let limit = self.limits.connect_time;
+        if !matches!(timeout(limit, socket.peek(&mut first)).await, Ok(Ok(1))) {
+            return None;
+        }
+        if first[0] != tls::FIRST_BYTE {
+            return Some(Opened::Plain(socket, origin(false, Shown::Nothing)));
+        }
+        match timeout(limit, self.tls.accept(socket)).await.ok()? {
+            Ok(socket) => {
+                let shown = shown(&socket);
+                Some(Opened::Tls(Box::new(socket), origin(true, shown)))
+            }
+            Err(error) => {
+                if let Some(times) = self.refusals.note(address, Instant::now()) {
+                    tracing::warn!(%address, times, "MQTT over TLS came to nothing: {error}");
+                }
+                None
+            }
+        }
+    }
+
+    /// Lets a client in and serves it until it leaves.
+    async fn visit(&self, mut socket: impl Wire, origin: &Origin, shown_out: oneshot::Receiver<()>) {
+        let mut input = BytesMut::new();
+        let entered = tokio::select! {
+            entered = self.receive(&mut socket, &mut input, origin) => entered,
+            _ = shown_out => return,
+            () = self.halt.triggered() => return,
+        };
+        let Some((guest, _seat)) = entered else { return };
+        match self.session(&guest).await {
+            Ok((claim, session, resumed)) => {
+                self.counters.connections.add(1);
+                let _counted = Counted(&self.counters.connections);
+                self.entertain(socket, input, guest, claim, session, resumed).await;
+            }
+            Err(NoSession::Full | NoSession::Stuck) => {
+                refuse(&mut socket, Refusal::Busy, Some(guest.greeting.version)).await;
+            }
+        }
+    }
+
     /// Reads the first packet and lets its sender in, or says why not.
     async fn receive(
         &self,
-        socket: &mut TcpStream,
+        socket: &mut impl Wire,
         input: &mut BytesMut,
-        from: SocketAddr,
+        origin: &Origin,
     ) -> Option<(Guest, Option<OwnedSemaphorePermit>)> {
-        let frame =
-            timeout(self.limits.connect_time, first_frame(self, socket, input, from)).await.ok()??;
-        let (refusal, version) = match self.admit(frame, from) {
+        let frame = timeout(self.limits.connect_time, first_frame(self, socket, input)).await.ok()??;
+        let (refusal, version) = match self.admit(frame, origin) {
             Ok(guest) => match self.seat(&guest) {
                 Some(seat) => return Some((guest, seat)),
                 None => (Refusal::Busy, Some(guest.greeting.version)),
@@ -191,18 +251,14 @@ impl Gate {
         None
     }
 
-    /// Checks the CONNECT: version, login, will.
-    fn admit(&self, frame: BytesMut, from: SocketAddr) -> Result<Guest, (Refusal, Option<Version>)> {
+    /// Checks the CONNECT: version, way, login, will.
+    fn admit(&self, frame: BytesMut, origin: &Origin) -> Result<Guest, (Refusal, Option<Version>)> {
         let greeting = connect::read(frame)?;
         let fail = |refusal| (refusal, Some(greeting.version));
-        let Some(login) = &greeting.login else {
-            self.note_refusal(from, "no user name");
-            return Err(fail(Refusal::NotAuthorized));
-        };
-        let Some(role) = self.users.role(&login.username, &login.password) else {
-            self.note_refusal(from, "wrong user name or password");
-            return Err(fail(Refusal::Login));
-        };
+        let (name, role) = self.log_in(&greeting, origin).map_err(|(refusal, why)| {
+            self.note_refusal(origin.address, why);
+            fail(refusal)
+        })?;
         if let Some(Will { message, .. }) = &greeting.will {
             let is_empty = message.payload.is_empty();
             if !acl::may_publish(role, &self.ours, &message.topic, message.retain, is_empty) {
@@ -212,14 +268,42 @@ impl Gate {
         }
         let assigned_id = greeting.client_id.is_empty().then(random_id);
         let id = assigned_id.as_deref().unwrap_or(&greeting.client_id);
-        let key = format!("{}\0{id}", login.username);
+        let key = format!("{name}\0{id}");
         Ok(Guest { role, key, assigned_id, greeting })
     }
 
-    fn note_refusal(&self, from: SocketAddr, why: &str) {
+    /// The user's name and role. A certificate counts more than a user and password beside it, which some clients cannot leave out.
+    fn log_in(
+        &self,
+        greeting: &Greeting,
+        origin: &Origin,
+    ) -> Result<(String, Role), (Refusal, &'static str)> {
+        if !(origin.is_tls || origin.is_local || self.plain) {
+            return Err((
+                Refusal::NotAuthorized,
+                "only TLS is taken from other machines (broker.plain is false)",
+            ));
+        }
+        match &origin.shown {
+            // A session belongs to a user's name, and nobody shall take over the appliance's.
+            Shown::Name(name) if self.users.is_appliance(name) => {
+                Err((Refusal::NotAuthorized, "the name in the certificate is the appliance's own"))
+            }
+            Shown::Name(name) => Ok((name.clone(), Role::Client)),
+            Shown::NoName => Err((Refusal::NotAuthorized, "the certificate has no usable common name")),
+            Shown::Nothing => {
+                let login = greeting.login.as_ref().ok_or((Refusal::NotAuthorized, "no user name"))?;
+                let role = self.users.role(&login.username, &login.password);
+                let role = role.ok_or((Refusal::Login, "wrong user name or password"))?;
+                Ok((login.username.clone(), role))
+            }
+        }
+    }
+
+    fn note_refusal(&self, address: IpAddr, why: &str) {
         self.counters.refused_logins.add(1);
-        if let Some(times) = self.refusals.note(from.ip(), Instant::now()) {
-            tracing::warn!(address = %from.ip(), times, "MQTT login refused: {why}");
+        if let Some(times) = self.refusals.note(address, Instant::now()) {
+            tracing::warn!(%address, times, "MQTT login refused: {why}");
         }
     }
 
@@ -258,7 +342,7 @@ impl Gate {
     /// Serves a guest, says goodbye, and then keeps or ends its session and sends its will.
     async fn entertain(
         &self,
-        mut socket: TcpStream,
+        mut socket: impl Wire,
         input: BytesMut,
         guest: Guest,
         claim: Claim,
@@ -327,7 +411,7 @@ impl Gate {
 }
 
 /// Tells an MQTT 5 client why we end, and closes the socket.
-async fn goodbye(mut socket: TcpStream, version: Version, end: End, mut output: BytesMut) {
+async fn goodbye(mut socket: impl Wire, version: Version, end: End, mut output: BytesMut) {
     match end {
         End::Left { .. } | End::Lost => {}
         End::Fault(reason) => {
@@ -337,6 +421,15 @@ async fn goodbye(mut socket: TcpStream, version: Version, end: End, mut output: 
                 linger(&mut socket).await;
             }
         }
+    }
+}
+
+fn shown(socket: &TlsStream<TcpStream>) -> Shown {
+    let certificates = socket.get_ref().1.peer_certificates();
+    match certificates.and_then(|chain| chain.first()).map(tls::common_name) {
+        None => Shown::Nothing,
+        Some(None) => Shown::NoName,
+        Some(Some(name)) => Shown::Name(name),
     }
 }
 

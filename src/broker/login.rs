@@ -38,6 +38,12 @@ impl Users {
         Users(users.iter().map(hashed).collect())
     }
 
+    /// Whether that is a name of the appliance itself.
+    pub(super) fn is_appliance(&self, name: &str) -> bool {
+        let name: [u8; 32] = Sha256::digest(name).into();
+        self.0.iter().any(|known| known.role == Role::Appliance && known.name == name)
+    }
+
     /// The role behind a name and a password, in a time that depends on neither: equal lengths by hashing, and all
     /// users are looked at. The hash is no protection of weak passwords at rest; ours are random and in memory only.
     pub(super) fn role(&self, name: &str, password: &str) -> Option<Role> {
@@ -95,6 +101,7 @@ mod tests {
             assert_eq!(users.role(name, password), None);
         }
         assert_eq!(Users::new(&[]).role("", ""), None);
+        assert!(users.is_appliance("us") && !users.is_appliance("ha") && !users.is_appliance("other"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The embedded MQTT broker: one port for MQTT 3.1.1 and MQTT 5.
+//! The embedded MQTT broker: one port for MQTT 3.1.1 and MQTT 5, with and without TLS.
 //!
 //! A gate of our own around rumqttd's router and codecs; rumqttd's own listener is never started, because one client
 //! can stop it for ever in several ways. The gate owns everything that a client can touch: sockets, time limits,
@@ -28,7 +28,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
@@ -58,8 +60,12 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// Address and port to listen on; port 0 lets the system choose.
     pub bind: SocketAddr,
-    /// Who may log in. There is no anonymous access.
+    /// Who may log in. There is no anonymous access; a client certificate that `tls` accepts counts as a login.
     pub users: Vec<User>,
+    /// What is spoken with those who begin with TLS.
+    pub tls: Arc<ServerConfig>,
+    /// Whether other machines may come without TLS; this one always may.
+    pub plain: bool,
     /// Topics that only the appliance may write.
     pub ours: Ours,
     /// Bounds on memory and time.
@@ -205,18 +211,24 @@ pub async fn start(settings: Settings, shutdown: Shutdown) -> Result<Broker, Err
 }
 
 fn listen(bind: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = if bind.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = Socket::new(Domain::for_address(bind), Type::STREAM, Some(Protocol::TCP))?;
     // So that a restart can bind at once, although connections of the last run linger in TIME_WAIT.
-    socket.set_reuseaddr(true)?;
-    socket.bind(bind)?;
-    let listener = socket.listen(128)?;
+    socket.set_reuse_address(true)?;
+    if bind.is_ipv6() && bind.ip().is_unspecified() {
+        // `[::]` means every address, also where the system would take it for IPv6 alone.
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&bind.into())?;
+    socket.listen(128)?;
+    socket.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(socket.into())?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
 /// Starts the router; blocks until it answers.
 fn build(settings: Settings) -> Result<Gate, Error> {
-    let Settings { bind: _, users, ours, limits } = settings;
+    let Settings { bind: _, users, tls, plain, ours, limits } = settings;
     let seats = limits.connections + SPARE_SESSIONS;
     let router = Arc::new(Router::spawn(seats));
     let exchange = Exchange::new(&router, seats, limits.clone()).map_err(|_| Error::Router)?;
@@ -224,6 +236,8 @@ fn build(settings: Settings) -> Result<Gate, Error> {
     Ok(Gate {
         ours,
         users: Users::new(&users),
+        tls: tls.into(),
+        plain,
         refusals: Refusals::default(),
         sessions: Arc::new(Sessions::new(exchange.clone(), router)),
         exchange,

@@ -7,12 +7,11 @@ use std::time::Instant;
 use bytes::BytesMut;
 use rumqttd::protocol::{Filter, Packet, RetainForwardRule};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::acl::{self, Role};
 use super::exchange::{SendRetained, Subscription};
-use super::gate::Gate;
+use super::gate::{Gate, Wire};
 use super::message::Message;
 use super::outbox::Flight;
 use super::sessions::Session;
@@ -70,7 +69,7 @@ pub(super) struct Visit<'a> {
 
 impl Visit<'_> {
     /// Serves the client. May be dropped at any await: whatever is in `output` then is the rest of what was begun.
-    pub(super) async fn run(&mut self, socket: &mut TcpStream) -> End {
+    pub(super) async fn run(&mut self, socket: &mut impl Wire) -> End {
         self.resend();
         let mut heard = tokio::time::Instant::now();
         // Packets that came together with the CONNECT.
@@ -148,7 +147,7 @@ impl Visit<'_> {
     }
 
     /// Writes all output; false if the client did not take it in time.
-    async fn flush(&mut self, socket: &mut TcpStream) -> bool {
+    async fn flush(&mut self, socket: &mut impl Wire) -> bool {
         let limit = self.gate.limits.write_time;
         let done = matches!(timeout(limit, write_all(socket, &mut self.output)).await, Ok(true));
         if self.output.capacity() > 4 * WRITE_CHUNK {
@@ -297,12 +296,13 @@ impl Visit<'_> {
     }
 }
 
-/// Writes all of `output`; false if the socket is closed. What was written is gone from `output`, even when dropped.
-pub(super) async fn write_all(socket: &mut TcpStream, output: &mut BytesMut) -> bool {
+/// Writes all of `output`; false if the socket is closed. What was written is gone from `output`, even when dropped; under TLS the rest
+/// of it then goes out with the next write.
+pub(super) async fn write_all(socket: &mut impl Wire, output: &mut BytesMut) -> bool {
     while !output.is_empty() {
         if !matches!(socket.write_buf(output).await, Ok(1..)) {
             return false;
         }
     }
-    true
+    socket.flush().await.is_ok()
 }

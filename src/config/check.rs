@@ -13,8 +13,8 @@ use super::outward;
 use super::sources::Sources;
 use super::values::Values;
 use super::{
-    Broker, Camera, ClientCertificate, ClipCodec, Clips, Config, Detector, Events, Faces, Http, Id, Log,
-    LogFormat, Login, Motion, Mqtt, Node, Secret, Server, StartValues, Tls,
+    Broker, Camera, ClipCodec, Clips, Config, Detector, Events, Faces, Http, Id, Log, LogFormat, Login,
+    Motion, Mqtt, Node, Pair, Secret, Server, StartValues, Tls, Trust,
 };
 use crate::logic::accounts::Settings;
 use crate::logic::quiet::Policy;
@@ -37,6 +37,7 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         broker,
         http,
         accounts: accounts(values),
+        certificate: pair(values, ["tls.cert_file", "tls.key_file"], faults),
         events: events(values),
         quiet: quiet(values),
         faces: faces(values, &data_dir),
@@ -243,25 +244,8 @@ pub(super) fn readable(values: &Values, key: &str, faults: &mut Faults) -> Optio
 }
 
 fn tls(values: &Values, faults: &mut Faults) -> Option<Tls> {
-    let [ca_file, cert_file, key_file] = ["mqtt.ca_file", "mqtt.client_cert_file", "mqtt.client_key_file"]
-        .map(|key| readable(values, key, faults));
-    match (&cert_file, &key_file) {
-        (Some(_), None) => {
-            faults.add(
-                "mqtt.client_cert_file",
-                "needs mqtt.client_key_file too",
-                values.place("mqtt.client_cert_file"),
-            );
-        }
-        (None, Some(_)) => {
-            faults.add(
-                "mqtt.client_key_file",
-                "needs mqtt.client_cert_file too",
-                values.place("mqtt.client_key_file"),
-            );
-        }
-        (Some(_), Some(_)) | (None, None) => {}
-    }
+    let ca_file = readable(values, "mqtt.ca_file", faults);
+    let client = pair(values, ["mqtt.client_cert_file", "mqtt.client_key_file"], faults);
     if !values.switch("mqtt.tls") {
         for key in ["mqtt.ca_file", "mqtt.client_cert_file", "mqtt.client_key_file"] {
             if values.is_set(key) {
@@ -270,9 +254,23 @@ fn tls(values: &Values, faults: &mut Faults) -> Option<Tls> {
         }
         return None;
     }
-    let client =
-        cert_file.zip(key_file).map(|(cert_file, key_file)| ClientCertificate { cert_file, key_file });
     Some(Tls { ca_file, client })
+}
+
+/// A certificate and its key, both or none.
+fn pair(values: &Values, keys: [&str; 2], faults: &mut Faults) -> Option<Pair> {
+    let [cert_file, key_file] = keys.map(|key| readable(values, key, faults));
+    let [cert_key, key_key] = keys;
+    let mut needs = |key: &str, other: &str| {
+        faults.add(key, format!("needs {other} too"), values.place(key));
+        None
+    };
+    match (cert_file, key_file) {
+        (Some(cert_file), Some(key_file)) => Some(Pair { cert_file, key_file }),
+        (Some(_), None) => needs(cert_key, key_key),
+        (None, Some(_)) => needs(key_key, cert_key),
+        (None, None) => None,
+    }
 }
 
 fn broker(values: &Values, has_server: bool, faults: &mut Faults) -> Option<Broker> {
@@ -286,10 +284,14 @@ fn broker(values: &Values, has_server: bool, faults: &mut Faults) -> Option<Brok
         let message = "no broker is left to talk to; set mqtt.host, or broker.enabled to \"auto\"";
         faults.add("broker.enabled", message, values.place("broker.enabled"));
     }
+    let key = "broker.client_ca_file";
+    let client_ca = readable(values, key, faults);
     runs.then(|| Broker {
         bind: address(values, "broker.bind"),
         max_connections: values.integer("broker.max_connections"),
         is_wanted,
+        plain: values.switch("broker.plain"),
+        client_ca: client_ca.map(|file| Trust { key: key.into(), ca_file: Some(file) }),
     })
 }
 
@@ -297,6 +299,7 @@ fn http(values: &Values, faults: &mut Faults) -> Http {
     let http = Http {
         bind: address(values, "http.bind"),
         url: values.filled("http.url"),
+        plain: values.switch("http.plain"),
         ingress_proxy: values
             .filled("http.ingress_proxy")
             .map(|text| text.parse().expect("the address was checked when it was read")),

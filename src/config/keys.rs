@@ -109,6 +109,10 @@ pub(super) const SECTIONS: &[Section] = &[
         path: "accounts",
         doc: "Users who sign in with a name and a password. They are made on the page, or with `doorward user add`: docs/accounts.md.",
     },
+    Section {
+        path: "tls",
+        doc: "The certificate of page and broker. Without these keys Doorward makes one itself; see docs/tls.md.",
+    },
     Section { path: "events", doc: "The events that are kept, and how often people are told." },
     Section { path: "faces", doc: "Finding and recognising faces, for all cameras." },
     Section {
@@ -200,12 +204,21 @@ pub(super) const KEYS: &[Key] = &[
         "Where the embedded broker listens. Use 0.0.0.0:1883 to let other machines in; they need the password."),
     key("broker.max_connections", integer(100, 1, 1000, ""),
         "How many clients may be connected at once."),
+    key("broker.plain", Kind::Switch(true),
+        "Whether other machines may talk to the broker without TLS, on the same port as with it. Passwords and pictures \
+         then travel in the clear inside your home. This machine itself always may."),
+    key("broker.client_ca_file", text("", "a path, or empty", path_or_empty),
+        "A PEM file with certificate authorities of yours. Whoever shows a client certificate of theirs is let in without a \
+         password, as the user in its common name. Empty: everybody needs a password."),
 
     key("http.bind", text("0.0.0.0:8420", "an IP address and a port, such as 0.0.0.0:8420", address),
         "Where the web page is served. Use 127.0.0.1:8420 to keep it on this machine."),
     key("http.url", text("", "an address with http://, https:// or homeassistant://, or empty", page_url),
         "The page's address that Home Assistant links to, where people cannot reach this machine's own: in a container, \
          behind a proxy. Empty: made from the address of this machine."),
+    key("http.plain", Kind::Switch(false),
+        "Whether other machines may ask without TLS too. Off: a browser that comes with http:// is led to https:// on the \
+         same port, everything else is refused. This machine itself and Home Assistant's side bar always may."),
     key("http.ingress_proxy", text("", "an IP address, or empty", ip_or_empty),
         "Whoever comes from this address needs no token, because who sits there has asked for the login already: Home \
          Assistant, for the page in its side bar. The app sets it. Empty: everybody needs the token."),
@@ -218,6 +231,12 @@ pub(super) const KEYS: &[Key] = &[
         "After how many days somebody who has signed in has to do so again."),
     key("accounts.min_password", integer(10, 8, 64, "characters"),
         "How long a new password has to be at least. Length is all that makes a password good; which signs are in it is up to you."),
+
+    key("tls.cert_file", text("", "a path, or empty", path_or_empty),
+        "A PEM file with your own certificate, followed by those between it and its authority. Needs `key_file`. Both are \
+         read anew when they change. Empty: Doorward makes a certificate itself and renews it."),
+    key("tls.key_file", text("", "a path, or empty", path_or_empty),
+        "A PEM file with the private key of that certificate, without a password."),
 
     key("events.keep_days", integer(30, 0, 3650, "days"),
         "Events older than this are removed, except those that you have pinned. 0 keeps them for ever."),

@@ -79,6 +79,8 @@ pub struct Config {
     pub http: Http,
     /// How long sessions hold, and what passwords need.
     pub accounts: Settings,
+    /// The owner's certificate for page and broker; none = we make one.
+    pub certificate: Option<Pair>,
     /// The events that are kept.
     pub events: Events,
     /// Which events are for nobody's telephone.
@@ -203,12 +205,12 @@ pub struct Tls {
     /// PEM file with the authorities to trust; none = those of the system.
     pub ca_file: Option<PathBuf>,
     /// Our own certificate, for brokers that ask for one.
-    pub client: Option<ClientCertificate>,
+    pub client: Option<Pair>,
 }
 
-/// A certificate that names us to the broker, and its key; PEM files.
+/// A certificate that says who we are, and its key; PEM files.
 #[derive(Clone, Debug)]
-pub struct ClientCertificate {
+pub struct Pair {
     /// The certificate chain.
     pub cert_file: PathBuf,
     /// The private key.
@@ -224,6 +226,10 @@ pub struct Broker {
     pub max_connections: usize,
     /// Whether somebody wants this one, rather than any.
     pub is_wanted: bool,
+    /// Whether other machines may talk to it without TLS.
+    pub plain: bool,
+    /// Whose client certificates let in without a password; none = nobody's.
+    pub client_ca: Option<Trust>,
 }
 
 /// The HTTP side.
@@ -233,6 +239,8 @@ pub struct Http {
     pub bind: SocketAddr,
     /// The page's address for Home Assistant; none = made from our own.
     pub url: Option<String>,
+    /// Whether other machines may ask without TLS.
+    pub plain: bool,
     /// Home Assistant's ingress proxy, whose requests are signed in; none = there is none.
     pub ingress_proxy: Option<IpAddr>,
     /// MJPEG viewers at once, 1 to 1000.

@@ -1,6 +1,6 @@
 //! The network side: accepts connections within limits, runs hyper on each, and hands streams over to the relay.
 //!
-//! Not here: what a request means ([`super::service`]). TLS will stand between the first byte and hyper.
+//! The first byte of a connection tells TLS from HTTP. Not here: what a request means ([`super::service`]).
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,20 +16,23 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::Shared;
 use super::relay::relay;
-use super::reply::{self, Reply};
+use super::reply::{self, Guard, Reply};
 use super::service::{Outcome, answer};
 use super::visitor::Link;
 use crate::logic::access::Caller;
 use crate::logic::problem::Problem;
 use crate::logic::throttle::network;
 use crate::shutdown::Shutdown;
+use crate::tls;
 
 /// Room in the kernel for what a client has not taken yet.
 const SEND_BUFFER: usize = 256 * 1024;
@@ -39,8 +42,6 @@ const MOST_UNSENT: u32 = 128 * 1024;
 const STOP_TIME: Duration = Duration::from_millis(1500);
 /// Pause after accept failed, for example because descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The first byte of a TLS handshake record.
-const TLS_HANDSHAKE: u8 = 0x16;
 /// Connections over the limit that are told so at the same time; further ones are closed without a word.
 const FAREWELLS: usize = 32;
 /// How long one of them may take to hear it.
@@ -51,6 +52,7 @@ const FAREWELL_BYTES: u64 = 64 * 1024;
 /// The network half.
 pub struct Front {
     shared: Arc<Shared>,
+    tls: TlsAcceptor,
     connections: Arc<Semaphore>,
     farewells: Semaphore,
     per_address: Mutex<BTreeMap<IpAddr, usize>>,
@@ -78,7 +80,8 @@ impl Drop for Place {
 impl Front {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let connections = Arc::new(Semaphore::new(shared.limits.max_connections));
-        Self { shared, connections, farewells: Semaphore::new(FAREWELLS), per_address: Mutex::default() }
+        let tls = TlsAcceptor::from(shared.certificate.http());
+        Self { shared, tls, connections, farewells: Semaphore::new(FAREWELLS), per_address: Mutex::default() }
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<IpAddr, usize>> {
@@ -141,12 +144,14 @@ impl Front {
         }
         let mut first = [0];
         match tokio::time::timeout(self.shared.limits.header_time, client.peek(&mut first)).await {
-            Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => {
-                tracing::debug!(%peer, "a client speaks TLS, which is not set up; use http:// in the address");
-            }
             Ok(Ok(1)) => {
                 let own = client.local_addr().map_or(peer.ip(), |own| own.ip());
-                self.http(client, Link { peer: peer.ip(), own, is_tls: false }, &shutdown).await;
+                let link = Link { peer: peer.ip(), own, is_tls: first[0] == tls::FIRST_BYTE };
+                if !link.is_tls {
+                    self.http(client, link, &shutdown).await;
+                } else if let Some(client) = self.shake_hands(client, peer, &shutdown).await {
+                    self.http(client, link, &shutdown).await;
+                }
             }
             // Closed, broken or silent.
             Ok(_) | Err(_) => {}
@@ -165,7 +170,33 @@ impl Front {
         Some(Place { front: Arc::clone(self), address, _connection: connection })
     }
 
-    async fn http(&self, client: TcpStream, link: Link, shutdown: &Shutdown) {
+    /// TLS with a client that began it; none if that came to nothing, which is the client's affair. It holds one of the limited
+    /// connections meanwhile.
+    async fn shake_hands(
+        &self,
+        client: TcpStream,
+        peer: SocketAddr,
+        shutdown: &Shutdown,
+    ) -> Option<TlsStream<TcpStream>> {
+        let shaken = tokio::time::timeout(self.shared.limits.header_time, self.tls.accept(client));
+        let shaken = tokio::select! {
+            shaken = shaken => shaken,
+            () = shutdown.triggered() => return None,
+        };
+        match shaken {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "a TLS handshake came to nothing");
+                None
+            }
+            Err(_late) => None,
+        }
+    }
+
+    async fn http<S>(&self, client: S, link: Link, shutdown: &Shutdown)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let (hand_over, mut handed_over) = mpsc::channel(1);
         let service = service_fn(|request| self.request(link, request, hand_over.clone()));
         let limits = &self.shared.limits;
@@ -175,7 +206,7 @@ impl Front {
             .max_buf_size(limits.max_head)
             .half_close(false)
             .serve_connection(TokioIo::new(client), service);
-        let (inner, viewer, caller) = tokio::select! {
+        let (inner, viewer, caller, guard) = tokio::select! {
             ended = &mut connection => return log_end(link.peer, ended),
             Some(inner) = handed_over.recv() => inner,
             () = shutdown.triggered() => {
@@ -185,7 +216,7 @@ impl Front {
         };
         let client = connection.into_parts().io.into_inner();
         tokio::select! {
-            () = relay(client, inner, limits.stall_time, shutdown) => {}
+            () = relay(client, inner, guard, limits.stall_time, shutdown) => {}
             () = self.shown_out(&caller) => {}
         }
         drop(viewer);
@@ -210,16 +241,26 @@ impl Front {
         }
     }
 
+    fn guard(&self, link: Link) -> Guard {
+        let is_framed = self.shared.ingress_proxy == Some(link.peer.to_canonical());
+        // Whoever may come without TLS shall not be kept from it by an answer that once came with it.
+        Guard { is_tls: link.is_tls, stays_secure: link.is_tls && !self.shared.plain, is_framed }
+    }
+
     async fn request(
         &self,
         link: Link,
         request: Request<Incoming>,
-        hand_over: mpsc::Sender<(UnixStream, OwnedSemaphorePermit, Caller)>,
+        hand_over: mpsc::Sender<(UnixStream, OwnedSemaphorePermit, Caller, Guard)>,
     ) -> Result<Reply, Infallible> {
+        let guard = self.guard(link);
         match answer(&self.shared, link, request).await {
-            Outcome::Reply(reply) => Ok(reply),
+            Outcome::Reply(mut reply) => {
+                guard.put(&mut reply);
+                Ok(reply)
+            }
             Outcome::Inner(inner, viewer, caller) => {
-                if hand_over.send((inner, viewer, caller)).await.is_err() {
+                if hand_over.send((inner, viewer, caller, guard)).await.is_err() {
                     return Ok(Response::default());
                 }
                 // The connection is taken out of hyper before this could ever end.

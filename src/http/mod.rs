@@ -6,7 +6,7 @@
 //! inner server begins to answer, the front takes the client's socket out of hyper and passes the bytes on as they are.
 //!
 //! ```text
-//! client ── TCP ── front: hyper ── route ── access ──┬── page, JSON ─────────────────────────────► client
+//! client ── TCP or TLS ── front: hyper ── route ── access ──┬── page, JSON ─────────────────────────────► client
 //!                                                    └── Unix socket ── inner: tiny_http ── relay ► client
 //! ```
 //!
@@ -52,6 +52,7 @@ use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::state::State;
 use crate::logic::topics::Topics;
+use crate::tls::Certificate;
 
 /// Everything the two halves need.
 pub struct Parts {
@@ -59,6 +60,10 @@ pub struct Parts {
     pub door: Arc<Door>,
     /// Where it is noted who did what.
     pub audit: audit::Log,
+    /// What is shown to those who speak TLS.
+    pub certificate: Arc<Certificate>,
+    /// Whether other machines may ask without TLS.
+    pub plain: bool,
     /// Home Assistant's ingress proxy: what comes from this address is signed in already.
     pub ingress_proxy: Option<IpAddr>,
     /// What one client, and all of them together, may use.
@@ -150,6 +155,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Lets a restart take the port while old connections still linger; a running owner keeps it.
     socket.set_reuse_address(true)?;
+    if address.ip().is_unspecified() && address.is_ipv6() {
+        // `[::]` means every address, also where the system would take it for IPv6 alone.
+        socket.set_only_v6(false)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -160,6 +169,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 struct Shared {
     door: Arc<Door>,
     audit: audit::Log,
+    certificate: Arc<Certificate>,
+    plain: bool,
     ingress_proxy: Option<IpAddr>,
     limits: Limits,
     socket: PathBuf,
@@ -180,6 +191,8 @@ pub fn new(parts: Parts) -> (Front, Inner) {
     let Parts {
         door,
         audit,
+        certificate,
+        plain,
         ingress_proxy,
         limits,
         run_dir,
@@ -193,6 +206,8 @@ pub fn new(parts: Parts) -> (Front, Inner) {
     let shared = Arc::new(Shared {
         door,
         audit,
+        certificate,
+        plain,
         ingress_proxy,
         limits,
         socket: run_dir.join("http.sock"),

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -17,8 +17,51 @@ use crate::logic::problem::Problem;
 pub(super) type Reply = Response<Full<Bytes>>;
 
 /// Headers that every answer of both halves carries. Pictures of a home are private, so nothing may keep a copy.
-pub(super) const COMMON: [(HeaderName, &str); 3] =
-    [(X_CONTENT_TYPE_OPTIONS, "nosniff"), (REFERRER_POLICY, "no-referrer"), (CACHE_CONTROL, "no-store")];
+pub(super) const COMMON: [(HeaderName, &str); 4] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "no-referrer"),
+    (CACHE_CONTROL, "no-store"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+];
+
+/// What decides about the headers that protect an answer in a browser, besides those that all carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Guard {
+    /// It goes over TLS.
+    pub(super) is_tls: bool,
+    /// The browser shall never come without TLS again.
+    pub(super) stays_secure: bool,
+    /// Home Assistant shows it inside its own page, from the same address.
+    pub(super) is_framed: bool,
+}
+
+impl Guard {
+    fn headers(self) -> impl Iterator<Item = (HeaderName, &'static str)> {
+        let frames = (X_FRAME_OPTIONS, if self.is_framed { "SAMEORIGIN" } else { "DENY" });
+        // Browsers heed it over TLS only, and complain elsewhere.
+        let opener = (HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+        let secure = (STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+        let opener = (self.is_tls && !self.is_framed).then_some(opener);
+        std::iter::once(frames).chain(opener).chain(self.stays_secure.then_some(secure))
+    }
+
+    /// Puts the headers into an answer.
+    pub(super) fn put(self, reply: &mut Reply) {
+        reply
+            .headers_mut()
+            .extend(self.headers().map(|(name, value)| (name, HeaderValue::from_static(value))));
+    }
+
+    /// Puts the headers behind the first line of an answer in bytes, which has to be there whole.
+    pub(super) fn put_raw(self, answer: &mut Vec<u8>) {
+        let Some(line) = answer.iter().position(|byte| *byte == b'\n') else { return };
+        let lines: String = self.headers().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        answer.splice(line + 1..=line, lines.into_bytes());
+    }
+}
 
 /// The HTTP status of a problem.
 pub(super) fn status(problem: &Problem) -> StatusCode {
@@ -116,6 +159,15 @@ pub(super) fn problem(problem: &Problem) -> Reply {
     reply
 }
 
+/// The way to the same thing at another address, for good; the method stays.
+pub(super) fn moved(address: &str) -> Reply {
+    let mut reply = body(StatusCode::PERMANENT_REDIRECT, "text/plain; charset=utf-8", "");
+    if let Ok(address) = address.parse() {
+        reply.headers_mut().insert(LOCATION, address);
+    }
+    reply
+}
+
 /// A problem as the bytes of a whole HTTP answer, for where hyper does not write.
 pub(super) fn raw(problem: &Problem) -> Vec<u8> {
     let body = problem_body(problem).to_string();
@@ -136,4 +188,40 @@ pub(super) fn raw_head(status: StatusCode, content_type: &str, length: Option<us
         head += &format!("{name}: {value}\r\n");
     }
     head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_answers_get_the_same_headers() {
+        let guard = |is_tls, stays_secure, is_framed| Guard { is_tls, stays_secure, is_framed };
+        for (guard, expected) in [
+            (guard(false, false, false), "x-frame-options: DENY"),
+            (guard(false, false, true), "x-frame-options: SAMEORIGIN"),
+            (guard(true, false, false), "x-frame-options: DENY, cross-origin-opener-policy: same-origin"),
+            (
+                guard(true, true, false),
+                "x-frame-options: DENY, cross-origin-opener-policy: same-origin, strict-transport-security: max-age=31536000",
+            ),
+        ] {
+            let mut bytes = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nbody\n".to_vec();
+            guard.put_raw(&mut bytes);
+            let lines = expected.replace(", ", "\r\n");
+            assert_eq!(
+                String::from_utf8(bytes).unwrap(),
+                format!("HTTP/1.1 200 OK\r\n{lines}\r\nA: b\r\n\r\nbody\n")
+            );
+            let mut reply = json(StatusCode::OK, &json!({}));
+            let before = reply.headers().len();
+            guard.put(&mut reply);
+            let put: Vec<_> = guard.headers().collect();
+            assert_eq!(reply.headers().len(), before + put.len());
+            assert!(put.iter().all(|(name, value)| reply.headers()[name] == *value));
+        }
+        let mut half = b"HTTP/1.1".to_vec();
+        guard(true, true, true).put_raw(&mut half);
+        assert_eq!(half, b"HTTP/1.1");
+    }
 }

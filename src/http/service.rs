@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{HeaderName, HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{HOST, HeaderName, HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -29,6 +29,9 @@ const INNER_TIME: Duration = Duration::from_secs(5);
 /// Pause before the private socket is tried again while the inner server builds itself anew.
 const INNER_PAUSE: Duration = Duration::from_millis(20);
 
+/// What proxies add.
+const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-proto"];
+
 /// What a request leads to.
 pub(super) enum Outcome {
     /// An answer of ours.
@@ -39,8 +42,29 @@ pub(super) enum Outcome {
 
 /// Answers one request.
 pub(super) async fn answer(shared: &Shared, link: Link, request: Request<Incoming>) -> Outcome {
+    let secure = secure_address(&request);
     let outcome = handle(shared, link, request).await;
-    outcome.unwrap_or_else(|problem| Outcome::Reply(reply::problem(&problem)))
+    outcome.unwrap_or_else(|problem| {
+        Outcome::Reply(match secure.filter(|_| problem == Problem::PlainHttp) {
+            Some(address) => reply::moved(&address),
+            None => reply::problem(&problem),
+        })
+    })
+}
+
+/// The same address with TLS, which this port speaks too. None for what changes something: it has travelled in the clear already, and its
+/// sender shall notice.
+fn secure_address(request: &Request<Incoming>) -> Option<String> {
+    // Behind a proxy it would lead to where the client has been, and round and round.
+    if OF_PROXIES.iter().any(|name| request.headers().contains_key(*name)) {
+        return None;
+    }
+    let host = request.headers().get(HOST)?.to_str().ok()?;
+    let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let fits = is_read && !host.is_empty() && host.chars().all(is_host);
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    fits.then(|| format!("https://{host}{path}"))
 }
 
 /// One request that may be answered.

@@ -43,14 +43,20 @@ impl Visitor {
     /// [`Problem::AddressRefused`], and [`Problem::PlainHttp`].
     pub(super) fn of(shared: &Shared, link: Link, _headers: &HeaderMap) -> Result<Self, Problem> {
         let peer = link.peer.to_canonical();
-        Ok(Self {
+        let visitor = Self {
             address: peer,
             route: peer.to_string(),
             // What goes to an address of our own never leaves the machine.
             is_local: peer.is_loopback() || peer == link.own.to_canonical(),
             is_ingress: shared.ingress_proxy == Some(peer),
             is_secure: link.is_tls,
-        })
+        };
+        if visitor.may_speak_plainly(shared) { Ok(visitor) } else { Err(Problem::PlainHttp) }
+    }
+
+    /// Whether nobody between the visitor and us could listen, or the owner does not mind.
+    fn may_speak_plainly(&self, shared: &Shared) -> bool {
+        self.is_secure || self.is_local || self.is_ingress || shared.plain
     }
 
     /// The same for the throttle and the audit log.

@@ -379,7 +379,7 @@ impl Problem {
                 format!("{address} is not an address from which this appliance may be reached. Add it to access.allow, or start once with --disable-ip-lists.")
             }
             Self::PlainHttp => {
-                "Passwords and pictures do not travel in the clear here. Use https:// in the address, or set http.plain to true.".into()
+                "Passwords and pictures do not travel in the clear here. Use https:// in the address, or set http.plain to true. A reverse proxy has to be named in access.trusted_proxies and to send X-Forwarded-Proto.".into()
             }
             Self::PairingCode => {
                 "The pairing code is wrong, used or older than 15 minutes. The newest one stands in the log; `doorward pair` and a restart make a new one.".into()

@@ -19,6 +19,7 @@ mod kit;
 #[path = "../rig/log.rs"]
 mod log;
 mod observer;
+mod own_tls;
 mod process;
 mod requests;
 mod story;

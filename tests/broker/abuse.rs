@@ -103,13 +103,11 @@ async fn unfinished_tls_and_silence_hold_up_nobody() {
     kit.assert_alive().await;
     silent[0].assert_last_word(None).await;
     let last = silent.len() - 3;
-    let mut alert = [0; 7];
-    tokio::io::AsyncReadExt::read_exact(&mut silent[last].socket, &mut alert).await.unwrap();
-    assert_eq!(alert, [0x15, 3, 3, 0, 2, 2, 40], "handshake_failure, fatal");
     let start = Instant::now();
+    silent[last].assert_last_word(None).await;
     silent[last + 1].assert_last_word(None).await;
     silent[last + 2].assert_last_word(None).await;
-    assert!(start.elapsed() < Duration::from_secs(15), "five seconds for a CONNECT");
+    assert!(start.elapsed() < Duration::from_secs(15), "five seconds for a handshake or a CONNECT");
     kit.broker.stop().await;
 }
 

@@ -2,12 +2,16 @@
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use doorward::broker::{self, Broker, Limits, Ours, Role, Settings, User};
+use doorward::config::Trust;
 use doorward::shutdown::Shutdown;
+use doorward::tls::{Keeper, Source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -17,12 +21,30 @@ pub(crate) const APPLIANCE: (&str, &str) = ("doorward", "appliance-secret");
 /// No step of a test takes longer on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The certificate of all brokers here, and where it lies as PEM.
+fn certificate() -> &'static (Keeper, PathBuf) {
+    static MADE: OnceLock<(Keeper, PathBuf)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+        let source = Source::Made { folder: folder.clone(), names };
+        (Keeper::open(source, jiff::Timestamp::now()).unwrap().0, folder.join("cert.pem"))
+    })
+}
+
+/// What a client needs to trust the brokers here.
+pub(crate) fn ca_file() -> &'static Path {
+    &certificate().1
+}
+
 pub(crate) fn settings(limits: Limits) -> Settings {
     let user =
         |(name, password): (&str, &str), role| User { name: name.into(), password: password.into(), role };
     Settings {
         bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
         users: vec![user(APPLIANCE, Role::Appliance), user(CLIENT, Role::Client)],
+        tls: certificate().0.certificate().mqtt(None).unwrap(),
+        plain: true,
         ours: Ours {
             base: BASE.into(),
             discovery: "homeassistant".into(),
@@ -43,7 +65,18 @@ impl Kit {
     }
 
     pub(crate) async fn with(limits: Limits) -> Kit {
-        let broker = broker::start(settings(limits), Shutdown::new()).await.unwrap();
+        Kit::start(settings(limits)).await
+    }
+
+    /// A broker that trusts the client certificates of the authority in that file.
+    pub(crate) async fn trusting(authority: &Path) -> Kit {
+        let trust = Trust { key: "broker.client_ca_file".into(), ca_file: Some(authority.into()) };
+        let tls = certificate().0.certificate().mqtt(Some(&trust)).unwrap();
+        Kit::start(Settings { tls, ..settings(Limits::default()) }).await
+    }
+
+    pub(crate) async fn start(settings: Settings) -> Kit {
+        let broker = broker::start(settings, Shutdown::new()).await.unwrap();
         let port = broker.local_addr().port();
         Kit { broker, port }
     }
@@ -286,6 +319,12 @@ impl Running {
         Running(Some(child.unwrap_or_else(|error| panic!("this test needs {program}: {error}"))))
     }
 
+    /// Sends it a signal, such as `-STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let process = self.0.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+    }
+
     /// Waits for its end; kills it after the deadline, which fails the caller because there is no exit code then.
     pub(crate) async fn finish(mut self) -> Outcome {
         let child = self.0.take().unwrap();
@@ -357,9 +396,15 @@ pub(crate) fn mosquitto_sub_start(port: u16, version: &str, args: &[&str]) -> Ru
 
 /// Runs one scene of `tests/py/broker_client.py`.
 pub(crate) async fn paho(port: u16, scene: &str, args: &[&str]) -> Outcome {
+    paho_over(port, scene, args, &[]).await
+}
+
+/// The same with what it shall know of TLS: `CAFILE`, `CERT`, `KEY`.
+pub(crate) async fn paho_over(port: u16, scene: &str, args: &[&str], tls: &[(&str, &Path)]) -> Outcome {
     let python = std::env::var("DOORWARD_PYTHON").unwrap_or_else(|_| "python3".into());
     let mut command = Command::new(python);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/py/broker_client.py"));
     command.args([&port.to_string(), CLIENT.0, CLIENT.1, scene]).args(args);
+    command.envs(tls.iter().map(|(name, file)| (format!("DOORWARD_TEST_{name}"), file)));
     Running::start(&mut command).finish().await
 }

@@ -3,6 +3,7 @@
 Usage: broker_client.py PORT USER PASSWORD SCENE. Prints "ok" and exits with 0, or fails with a traceback.
 """
 
+import os
 import sys
 import threading
 import time
@@ -14,6 +15,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 PORT, USER, PASSWORD, SCENE = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 PATIENCE = 25
+# TLS, if the environment names whom to trust: the broker's certificate, and our own with its key.
+CAFILE, CERT, KEY = (os.environ.get(f"DOORWARD_TEST_{name}") for name in ("CAFILE", "CERT", "KEY"))
 
 
 class Client:
@@ -24,7 +27,10 @@ class Client:
         self.subscribed = 0
         options = {} if version == mqtt.MQTTv5 else {"clean_session": connect.pop("clean_session", True)}
         self.mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, protocol=version, **options)
-        self.mqtt.username_pw_set(*login)
+        if login:
+            self.mqtt.username_pw_set(*login)
+        if CAFILE:
+            self.mqtt.tls_set(ca_certs=CAFILE, certfile=CERT, keyfile=KEY)
         self.mqtt.on_message = lambda _c, _u, message: self.note(lambda: self.heard.append(message))
         self.mqtt.on_connect = lambda _c, _u, flags, code, _p: self.note(lambda: self.on_connect(flags, code))
         self.mqtt.on_subscribe = lambda *_: self.note(self.count)
@@ -72,6 +78,50 @@ def alive():
             listener.wait(1)
             assert (listener.heard[0].payload, listener.heard[0].qos) == (b"hello", qos)
             listener.close(), speaker.close()
+
+
+def certificate():
+    """Whoever shows a certificate needs no password, and may do what a client may, in both versions."""
+    for version in (mqtt.MQTTv311, mqtt.MQTTv5):
+        client = Client(version, login=None)
+        assert not client.code.is_failure, client.code
+        client.subscribe("c/#", qos=1)
+        client.publish("c/x", b"mine", qos=1)
+        client.wait(1)
+        # What only the appliance says stays its own.
+        client.subscribe("doorward/#", qos=1)
+        client.publish("doorward/n1/status", b"forged", qos=1)
+        client.publish("c/y", b"after", qos=1)
+        client.wait(2)
+        assert [m.payload for m in client.heard] == [b"mine", b"after"]
+        client.close()
+
+
+def refused():
+    """A certificate that does not let in, with what the CONNACK says of it."""
+    for version in (mqtt.MQTTv311, mqtt.MQTTv5):
+        client = Client(version, login=None)
+        assert client.code.is_failure and client.code.getName() == "Not authorized", client.code
+        client.close()
+
+
+def no_handshake():
+    """A certificate of a foreign authority: TLS itself ends, with no CONNACK."""
+    for version in (mqtt.MQTTv311, mqtt.MQTTv5):
+        heard = []
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=version)
+        client.tls_set(ca_certs=CAFILE, certfile=CERT, keyfile=KEY)
+        client.on_connect = lambda *_: heard.append("CONNACK")
+        try:
+            client.connect("127.0.0.1", PORT)
+            for _ in range(50):
+                code = client.loop(0.1)
+                if code != mqtt.MQTT_ERR_SUCCESS:
+                    break
+            assert code != mqtt.MQTT_ERR_SUCCESS, "still connected"
+        except OSError as error:
+            assert "alert" in str(error) or "reset" in str(error) or "EOF" in str(error), error
+        assert not heard, heard
 
 
 def wrong_password():

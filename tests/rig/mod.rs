@@ -5,6 +5,7 @@
 
 pub mod ingress;
 pub mod log;
+pub mod tls;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -34,6 +35,7 @@ use doorward::logic::state::{NodeState, Opened, State};
 use doorward::logic::topics::Topics;
 use doorward::shutdown::Shutdown;
 use doorward::store::AccountsFile;
+use doorward::tls::{Keeper, Source};
 use tokio::sync::watch;
 
 pub const TOKEN: &str = "9f2c4b7e1d8a4c03b5e6f7a8091b2c3d";
@@ -53,6 +55,8 @@ pub struct Rig {
     door: Option<Arc<Door>>,
     /// The pairing code, while there is no user.
     pub pairing: String,
+    /// Looks after the certificate when it is told to.
+    pub keeper: Keeper,
     runtime: Option<tokio::runtime::Runtime>,
     serve: Option<tokio::task::JoinHandle<io::Result<()>>>,
     threads: Vec<JoinHandle<()>>,
@@ -81,6 +85,34 @@ pub fn noisy_picture(seed: u32) -> Bytes {
     jpeg::encode_rgb(width, height, &rgb, 72).unwrap()
 }
 
+/// What is served, and how.
+pub struct Serving {
+    pub bind: &'static str,
+    /// Home Assistant's ingress proxy.
+    pub ingress_proxy: Option<IpAddr>,
+    /// Whether other machines may ask without TLS.
+    pub plain: bool,
+    /// The owner's certificate; none = one of our own.
+    pub certificate: Option<Source>,
+    pub limits: Limits,
+    pub fps: f64,
+    pub pictures: Vec<Bytes>,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self {
+            bind: "127.0.0.1:0",
+            ingress_proxy: None,
+            plain: false,
+            certificate: None,
+            limits: Limits::default(),
+            fps: 15.0,
+            pictures: vec![noisy_picture(1), noisy_picture(2)],
+        }
+    }
+}
+
 impl Rig {
     pub fn start(limits: Limits) -> Self {
         Self::with_pictures(limits, 15.0, vec![noisy_picture(1), noisy_picture(2)])
@@ -93,6 +125,11 @@ impl Rig {
 
     /// The same, with Home Assistant's ingress proxy at that address.
     pub fn behind(ingress_proxy: Option<IpAddr>, limits: Limits, fps: f64, pictures: Vec<Bytes>) -> Self {
+        Self::serving(Serving { ingress_proxy, limits, fps, pictures, ..Serving::default() })
+    }
+
+    pub fn serving(serving: Serving) -> Self {
+        let Serving { bind, ingress_proxy, plain, certificate, limits, fps, pictures } = serving;
         let plan = CameraPlan { id: CAMERA.into(), name: "Front porch".into(), ..CameraPlan::default() };
         let mut appliance = Appliance::new(Plan { cameras: vec![plan], ..Plan::default() }, now(), 7);
         let (inbox, requests) = Inbox::new();
@@ -112,9 +149,14 @@ impl Rig {
         });
         let pairing = keeper.pair(jiff::Timestamp::now()).unwrap().code();
         let door = Arc::new(door);
+        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+        let made = || Source::Made { folder: run_dir.path().join("tls"), names };
+        let (keeper_of_tls, _) = Keeper::open(certificate.unwrap_or_else(made), now().wall).unwrap();
         let (front, inner) = http::new(Parts {
             door: Arc::clone(&door),
             audit: audit_log,
+            certificate: keeper_of_tls.certificate(),
+            plain,
             ingress_proxy,
             limits,
             run_dir: run_dir.path().into(),
@@ -125,7 +167,7 @@ impl Rig {
             inbox: inbox.clone(),
             version: "0.0.0-test",
         });
-        let listener = http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = http::bind(bind.parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -160,9 +202,21 @@ impl Rig {
         inbox.tell(Input::Health(node, vec![(CAMERA.into(), 1)]));
         inbox.tell(Input::Camera { camera: CAMERA.into(), news: CameraNews::Rate(fps) });
         let (runtime, serve) = (Some(runtime), Some(serve));
-        let door = Some(door);
-        let rig =
-            Self { address, hub, inbox, state, shutdown, run_dir, door, pairing, runtime, serve, threads };
+        let (door, keeper) = (Some(door), keeper_of_tls);
+        let rig = Self {
+            address,
+            hub,
+            inbox,
+            state,
+            shutdown,
+            run_dir,
+            door,
+            pairing,
+            keeper,
+            runtime,
+            serve,
+            threads,
+        };
         wait_for("the first picture", || get(&rig, "/api/cameras/porch/snapshot.jpg").status == 200);
         rig
     }
@@ -420,14 +474,20 @@ pub fn put(rig: &Rig, key: &str, body: &str) -> Answer {
 }
 
 /// One MJPEG viewer; every part is checked as it comes.
-pub struct Mjpeg {
-    from: BufReader<TcpStream>,
+pub struct Mjpeg<S: Read = TcpStream> {
+    from: BufReader<S>,
 }
 
 impl Mjpeg {
     /// Opens the stream, or says which status it got instead.
     pub fn open(address: SocketAddr, query: &str) -> Result<Self, Answer> {
-        let mut stream = connect(address);
+        Self::over(connect(address), query)
+    }
+}
+
+impl<S: Read + Write> Mjpeg<S> {
+    /// The same over a connection that is there already.
+    pub fn over(mut stream: S, query: &str) -> Result<Self, Answer> {
         let target = format!("/api/cameras/{CAMERA}/stream.mjpeg{query}");
         write!(stream, "GET {target} HTTP/1.1\r\nHost: test\r\n{}\r\n", bearer()).unwrap();
         let mut from = BufReader::with_capacity(128 * 1024, stream);

@@ -131,6 +131,16 @@ fn what_fits_alone_but_not_together_is_told() {
             "[mqtt]\nhost = \"h\"\ntls = true\nca_file = \"/no/such.pem\"",
             "mqtt.ca_file = \"/no/such.pem\": cannot be read: No such file or directory (os error 2) (doorward.toml:4)",
         ),
+        ("[tls]\ncert_file = \"/etc/hostname\"", "tls.cert_file: needs tls.key_file too (doorward.toml:2)"),
+        ("[tls]\nkey_file = \"/etc/hostname\"", "tls.key_file: needs tls.cert_file too (doorward.toml:2)"),
+        (
+            "[tls]\ncert_file = \"/etc/hostname\"\nkey_file = \"/no/such.pem\"",
+            "tls.key_file = \"/no/such.pem\": cannot be read: No such file or directory (os error 2) (doorward.toml:3)",
+        ),
+        (
+            "broker.client_ca_file = \"/no/such.pem\"",
+            "broker.client_ca_file = \"/no/such.pem\": cannot be read: No such file or directory (os error 2) (doorward.toml:1)",
+        ),
         (
             "mqtt.port = 1884",
             "mqtt.port: only for an external broker, but mqtt.host is empty; set mqtt.host, or remove this key (the \
