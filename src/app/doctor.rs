@@ -84,17 +84,17 @@ pub fn uninstall(config: &Config, mut say: impl FnMut(&str)) -> anyhow::Result<(
 }
 
 /// What is needed to look at the broker.
-struct Visit {
-    runtime: tokio::runtime::Runtime,
-    access: mqtt::Access,
-    topics: Topics,
+pub(super) struct Visit {
+    pub(super) runtime: tokio::runtime::Runtime,
+    pub(super) access: mqtt::Access,
+    pub(super) topics: Topics,
     /// Object id of the node's device.
-    own: String,
-    run_dir: address::RunDir,
+    pub(super) own: String,
+    pub(super) run_dir: address::RunDir,
 }
 
 impl Visit {
-    fn new(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
         let folder = &config.data_dir;
         if !folder.join("identity.json").exists() {
             bail!(

@@ -33,6 +33,7 @@ mod health;
 mod init;
 mod plan;
 mod record;
+pub mod reset;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -235,6 +236,7 @@ struct Workshop {
     public_address: Option<String>,
     declined: BTreeSet<String>,
     archive: record::Opened,
+    audit: audit::Book,
     setups: Vec<CameraSetup>,
     listener: std::net::TcpListener,
     run_dir: address::RunDir,
@@ -260,6 +262,7 @@ impl Workshop {
             public_address: stored.public_address,
             declined: stored.declined,
             archive: record::open(config)?,
+            audit: audit::Book::open(&config.data_dir)?,
             setups,
             listener: http::bind(config.http.bind)?,
             run_dir: address::RunDir::new()?,
@@ -272,7 +275,7 @@ impl Workshop {
         let (cameras, links, broker_stop) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
         let broker = match &config.broker {
             Some(settings) => {
-                let starting = broker::start(self.broker_settings(settings), broker_stop.clone());
+                let starting = broker::start(self.broker_settings(config, settings), broker_stop.clone());
                 Some(runtime.block_on(starting).context("broker.bind")?)
             }
             None => None,
@@ -292,8 +295,19 @@ impl Workshop {
             discovery: config.mqtt.discovery,
             picture_interval: config.mqtt.picture_interval,
         };
-        let Self { setups, identity, state_file, listener, run_dir, claim, topics, secrets, archive, .. } =
-            self;
+        let Self {
+            setups,
+            identity,
+            state_file,
+            listener,
+            run_dir,
+            claim,
+            topics,
+            secrets,
+            archive,
+            audit: audit_book,
+            ..
+        } = self;
         let (public_address, declined) = (self.public_address, self.declined);
 
         let now = Now { instant: Instant::now(), wall: Timestamp::now() };
@@ -329,8 +343,9 @@ impl Workshop {
             orders.clips = record.film(&mut crew, config, &id, number, hub, &cameras);
             executor.add_camera(id, orders);
         }
-        let (audit_log, audit_orders) = audit::Log::new();
-        core.spawn("audit", move || audit_orders.iter().for_each(drop));
+        let (audit_log, noted) = audit::Log::new();
+        core.spawn("audit", move || audit::run(audit_book, &noted));
+        executor.audit = Some(audit_log.clone());
         let (door, keeper) = Door::new(secrets.http_token.expose(), inbox.clone(), audit_log.clone());
         let door = Arc::new(door);
         core.spawn("door", move || keeper.run());
@@ -361,6 +376,7 @@ impl Workshop {
             outbox: Arc::clone(&outbox),
             hubs: hubs.clone(),
             inbox: inbox.clone(),
+            audit: audit_log.clone(),
             discovery: wished,
             run_dir: run_dir.path().to_owned(),
         };
@@ -369,6 +385,7 @@ impl Workshop {
             door,
             audit: audit_log,
             ingress_proxy: config.http.ingress_proxy,
+            addresses: config.access.addresses.clone(),
             limits: http::Limits {
                 max_viewers: config.http.max_viewers,
                 max_connections: config.http.max_connections,
@@ -405,7 +422,7 @@ impl Workshop {
         })
     }
 
-    fn broker_settings(&self, settings: &crate::config::Broker) -> broker::Settings {
+    fn broker_settings(&self, config: &Config, settings: &crate::config::Broker) -> broker::Settings {
         let user = |name: &str, password: &Secret, role| broker::User {
             name: name.into(),
             password: password.expose().into(),
@@ -413,6 +430,7 @@ impl Workshop {
         };
         broker::Settings {
             bind: settings.bind,
+            addresses: config.access.addresses.clone(),
             users: vec![
                 user("doorward", &self.secrets.broker_doorward, broker::Role::Appliance),
                 user("homeassistant", &self.secrets.broker_homeassistant, broker::Role::Client),

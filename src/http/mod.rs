@@ -19,6 +19,7 @@ mod events;
 mod faces;
 mod front;
 mod inner;
+mod notes;
 mod page;
 mod picture;
 mod range;
@@ -32,8 +33,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -46,6 +47,8 @@ use crate::audit;
 use crate::door::Door;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
+use crate::logic::addresses::Addresses;
+use crate::logic::probes::Probes;
 use crate::logic::state::State;
 use crate::logic::topics::Topics;
 
@@ -57,6 +60,8 @@ pub struct Parts {
     pub audit: audit::Log,
     /// Home Assistant's ingress proxy: what comes from this address is signed in already.
     pub ingress_proxy: Option<IpAddr>,
+    /// From where people may come.
+    pub addresses: Addresses,
     /// What one client, and all of them together, may use.
     pub limits: Limits,
     /// Existing folder that only this user may enter; the private socket lives there.
@@ -157,6 +162,10 @@ struct Shared {
     door: Arc<Door>,
     audit: audit::Log,
     ingress_proxy: Option<IpAddr>,
+    addresses: Addresses,
+    /// Told once that a proxy passes requests on that nobody named.
+    unnamed_proxy: Once,
+    probes: Mutex<Probes>,
     limits: Limits,
     socket: PathBuf,
     /// Set by the front when the private socket refuses; the inner server then builds itself anew.
@@ -177,6 +186,7 @@ pub fn new(parts: Parts) -> (Front, Inner) {
         door,
         audit,
         ingress_proxy,
+        addresses,
         limits,
         run_dir,
         events_dir,
@@ -190,6 +200,9 @@ pub fn new(parts: Parts) -> (Front, Inner) {
         door,
         audit,
         ingress_proxy,
+        addresses,
+        unnamed_proxy: Once::new(),
+        probes: Mutex::default(),
         limits,
         socket: run_dir.join("http.sock"),
         broken: AtomicBool::new(false),

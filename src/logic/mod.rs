@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod addresses;
 pub mod admin;
 pub mod appliance;
 pub mod audit;
@@ -24,6 +25,7 @@ pub mod motion;
 pub mod pace;
 pub mod picture;
 pub mod preroll;
+pub mod probes;
 pub mod problem;
 pub mod publication;
 pub mod quiet;

@@ -5,6 +5,7 @@
 
 pub mod ingress;
 pub mod log;
+pub mod proxy;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -23,6 +24,7 @@ use doorward::http::{self, Limits, Parts};
 use doorward::hub::Hub;
 use doorward::inbox::{Inbox, Reply, Request};
 use doorward::jpeg;
+use doorward::logic::addresses::Addresses;
 use doorward::logic::appliance::{Appliance, CameraPlan, Plan};
 use doorward::logic::effect::{CameraOrder, Effect};
 use doorward::logic::input::{CameraNews, Input, Now};
@@ -82,6 +84,17 @@ impl Rig {
 
     /// The same, with Home Assistant's ingress proxy at that address.
     pub fn behind(ingress_proxy: Option<IpAddr>, limits: Limits, fps: f64, pictures: Vec<Bytes>) -> Self {
+        Self::among(Addresses::default(), ingress_proxy, limits, fps, pictures)
+    }
+
+    /// The same, with lists of addresses.
+    pub fn among(
+        addresses: Addresses,
+        ingress_proxy: Option<IpAddr>,
+        limits: Limits,
+        fps: f64,
+        pictures: Vec<Bytes>,
+    ) -> Self {
         let plan = CameraPlan { id: CAMERA.into(), name: "Front porch".into(), ..CameraPlan::default() };
         let mut appliance = Appliance::new(Plan { cameras: vec![plan], ..Plan::default() }, now(), 7);
         let (inbox, requests) = Inbox::new();
@@ -89,13 +102,14 @@ impl Rig {
         let size = jpeg::check(&pictures[0]).unwrap();
         let (hub, shutdown) = (Hub::new(), Shutdown::new());
         let run_dir = tempfile::tempdir().unwrap();
-        let (audit_log, _) = audit::Log::new();
+        let (audit_log, noted) = audit::Log::new();
         let (door, keeper) = Door::new(TOKEN, inbox.clone(), audit_log.clone());
         let door = Arc::new(door);
         let (front, inner) = http::new(Parts {
             door,
-            audit: audit_log,
+            audit: audit_log.clone(),
             ingress_proxy,
+            addresses,
             limits,
             run_dir: run_dir.path().into(),
             events_dir: run_dir.path().join("events"),
@@ -112,6 +126,8 @@ impl Rig {
         let serve = runtime.spawn(front.serve(listener, shutdown.clone()));
         let mut threads = Vec::new();
         threads.push(std::thread::spawn(move || keeper.run()));
+        let book = audit::Book::open(run_dir.path()).unwrap();
+        threads.push(std::thread::spawn(move || audit::run(book, &noted)));
         let stop = shutdown.clone();
         threads.push(std::thread::spawn(move || inner.run(&stop)));
         let limits =
@@ -121,7 +137,7 @@ impl Rig {
         threads.push(std::thread::spawn(move || archive::run(kept, orders, |_| {}, |_| {})));
         let (stop, slot) = (shutdown.clone(), Arc::clone(&hub));
         threads.push(std::thread::spawn(move || {
-            think(&mut appliance, &requests, &tell, &slot, &archive, &stop);
+            think(&mut appliance, &requests, &tell, &slot, (&archive, &audit_log), &stop);
         }));
         let (stop, slot, seen) = (shutdown.clone(), Arc::clone(&hub), state.clone());
         threads.push(std::thread::spawn(move || film(&slot, &seen, fps, &pictures, &stop)));
@@ -171,7 +187,7 @@ fn think(
     requests: &std::sync::mpsc::Receiver<Request>,
     tell: &watch::Sender<Arc<State>>,
     hub: &Hub,
-    archive: &Sender<archive::Order>,
+    keepers: (&Sender<archive::Order>, &audit::Log),
     stop: &Shutdown,
 ) {
     while !stop.is_triggered() {
@@ -184,7 +200,7 @@ fn think(
             Err(problem) => (Err(problem), Vec::new()),
         };
         for effect in effects {
-            carry_out(appliance, effect, hub, archive, &mut reply);
+            carry_out(appliance, effect, hub, keepers, &mut reply);
         }
         tell.send_replace(Arc::new(appliance.state().clone()));
         if let Some(reply) = reply {
@@ -197,10 +213,12 @@ fn carry_out(
     appliance: &mut Appliance,
     effect: Effect,
     hub: &Hub,
-    archive: &Sender<archive::Order>,
+    keepers: (&Sender<archive::Order>, &audit::Log),
     reply: &mut Option<Reply>,
 ) {
+    let (archive, audit) = keepers;
     match effect {
+        Effect::Audit(request) => audit.ask(request, reply.take().unwrap()),
         Effect::Announce(event) => archive.send(archive::Order::Keep(event.entry())).unwrap(),
         Effect::Archive(request) => {
             archive.send(archive::Order::Ask(request, reply.take().unwrap())).unwrap();
@@ -210,7 +228,7 @@ fn carry_out(
             let jpeg = frame.jpeg().unwrap().clone();
             let input = Input::Snapshot { camera, id, captured_at: frame.captured_at, jpeg };
             for effect in appliance.handle(now(), input).unwrap().1 {
-                carry_out(appliance, effect, hub, archive, reply);
+                carry_out(appliance, effect, hub, keepers, reply);
             }
         }
         Effect::Camera(_, CameraOrder::Privacy(true)) => hub.publish(Arc::new(card())),
