@@ -55,6 +55,7 @@ use crate::http;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::appliance::{Appliance, Plan};
+use crate::logic::audit::{Entry, Kind, Level};
 use crate::logic::discovery::Installation;
 use crate::logic::input::Now;
 use crate::logic::state::State;
@@ -346,6 +347,9 @@ impl Workshop {
         let (audit_log, noted) = audit::Log::new();
         core.spawn("audit", move || audit::run(audit_book, &noted));
         executor.audit = Some(audit_log.clone());
+        if config.access.lists_disabled {
+            tell_open(&audit_log, now.wall);
+        }
         let (door, keeper) = Door::new(secrets.http_token.expose(), inbox.clone(), audit_log.clone());
         let door = Arc::new(door);
         core.spawn("door", move || keeper.run());
@@ -483,6 +487,16 @@ impl Workshop {
             },
         }
     }
+}
+
+/// Begun with `--disable-ip-lists`: that shall not go unnoticed.
+fn tell_open(log: &audit::Log, ts: Timestamp) {
+    let text =
+        "Begun with --disable-ip-lists: everybody may come, whatever access.allow and access.block say.";
+    tracing::warn!("{text} Begin again without it as soon as you are in");
+    let (user, address) = (String::new(), String::new());
+    let (level, kind) = (Level::Warning, Kind::System);
+    log.note(Entry { ts, level, kind, alert: false, user, address, text: text.into() });
 }
 
 /// Where this node speaks.

@@ -7,113 +7,145 @@ use std::net::IpAddr;
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use hyper::{Method, StatusCode};
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
 
-use super::Shared;
 use super::reply::status;
-use super::route::Route;
+use super::route::Query;
 use super::visitor::Visitor;
+use super::{Shared, access};
 use crate::logic::access::Caller;
 use crate::logic::audit::{Entry, Kind, Level};
 use crate::logic::input::{Alarm, AlarmKind, Input};
-use crate::logic::probes;
+use crate::logic::probes::is_probe;
 use crate::logic::problem::Problem;
 use crate::logic::request::changes;
 
 /// Our own paths are shorter, but for strange ids.
 const LONGEST_PATH: usize = 120;
 
-/// Method and path of a request.
-#[derive(Clone, Debug)]
-pub(super) struct Asked(String);
+/// One request, as it becomes known.
+pub(super) struct Notes {
+    /// Method and path, without what all paths begin with: `PUT cameras/porch/entities/privacy`.
+    asked: String,
+    path: String,
+    peer: IpAddr,
+    is_change: bool,
+    /// The way, once it is known.
+    route: Option<String>,
+    /// Who asks, once somebody was let in.
+    pub(super) caller: Option<Caller>,
+}
 
-impl Asked {
-    /// `PUT cameras/porch/entities/privacy`: without what all paths begin with.
-    pub(super) fn new(method: &Method, path: &str) -> Self {
+impl Notes {
+    /// A request from `peer` of which nothing is known yet.
+    pub(super) fn new(request: &Request<Incoming>, peer: IpAddr) -> Self {
+        let (method, path) = (request.method(), request.uri().path());
         let short = ["/api/v1/", "/api/"].iter().find_map(|beginning| path.strip_prefix(beginning));
-        let plain = short.unwrap_or(path).chars().filter(|c| !c.is_control());
-        Self(format!("{method} {}", plain.take(LONGEST_PATH).collect::<String>()))
+        let short = short.unwrap_or(path);
+        let plain: String = short.chars().filter(|c| !c.is_control()).take(LONGEST_PATH).collect();
+        Self {
+            asked: format!("{method} {plain}"),
+            path: path.to_owned(),
+            peer: peer.to_canonical(),
+            is_change: is_change(method, short),
+            route: None,
+            caller: None,
+        }
+    }
+
+    /// It is known where the request comes from.
+    pub(super) fn came(&mut self, shared: &Shared, visitor: &Visitor, request: &Request<Incoming>) {
+        self.route = Some(visitor.route.clone());
+        if is_probe(&self.path, visitor.address) {
+            let query = Query::parse(request.uri().query().unwrap_or(""));
+            let entered = access::check(shared, visitor, request.method(), request.headers(), &query);
+            if entered.is_err() {
+                self.probe(shared, visitor.address, &visitor.route);
+            }
+        }
+    }
+
+    /// What came of it.
+    pub(super) fn end(&self, shared: &Shared, problem: Option<&Problem>) {
+        let (peer, user) = (self.peer.to_string(), self.caller.as_ref().map(|caller| caller.name.as_str()));
+        let route = self.route.as_ref().unwrap_or(&peer);
+        match (problem, user) {
+            // Noted with the whole way already; see [`address_refused`].
+            (Some(Problem::AddressRefused { address }), _) => {
+                let from = address.parse().unwrap_or(self.peer);
+                if is_probe(&self.path, from) {
+                    self.probe(shared, from, address);
+                }
+            }
+            (Some(problem), user) if status(problem) == StatusCode::FORBIDDEN => {
+                let text = format!("{}: {}", self.asked, problem.code());
+                note(shared, (Level::Warning, Kind::Refused), user.unwrap_or_default(), route, text);
+            }
+            (problem, Some(user)) if self.is_change => {
+                let word = problem.map_or("done", Problem::code);
+                note(shared, (Level::Info, Kind::Change), user, route, format!("{}: {word}", self.asked));
+            }
+            (Some(_) | None, Some(_) | None) => {}
+        }
+    }
+
+    /// A stranger asked for something that nobody asks for who means well. One event an address and hour.
+    fn probe(&self, shared: &Shared, address: IpAddr, route: &str) {
+        let alert =
+            shared.probes.lock().unwrap_or_else(PoisonError::into_inner).tells(Instant::now(), address);
+        let (ts, user, address) = (Timestamp::now(), String::new(), address.to_string());
+        let text = format!("{}: somebody looks for a way in", self.asked);
+        let (level, kind, route) = (Level::Alert, Kind::Attack, route.to_owned());
+        shared.audit.note(Entry { ts, level, kind, alert, user, address: route, text });
+        if alert {
+            let alarm = Alarm { kind: AlarmKind::Probe, address, user: None };
+            // The appliance may be too busy to hear of it; it is noted all the same.
+            let _ = shared.inbox.send(Input::Alarm(alarm), None);
+        }
     }
 }
 
 /// Somebody came from an address that is not let in. The same words whatever they asked for, so that a scan is one entry a minute.
 pub(super) fn address_refused(shared: &Shared, route: &str) {
     let text = "Refused for the address: access.allow does not have it, or access.block does.";
-    note(shared, Level::Warning, Kind::Refused, "", route, text.into());
+    note(shared, (Level::Warning, Kind::Refused), "", route, text.into());
 }
 
-/// Somebody was turned away before it was known who it is.
-pub(super) fn turned_away(shared: &Shared, (peer, path): (IpAddr, &str), asked: &Asked, problem: &Problem) {
-    let route = peer.to_canonical().to_string();
-    match problem {
-        // Noted with the whole way already; see [`address_refused`].
-        Problem::AddressRefused { address } => {
-            let from = address.parse().unwrap_or(peer);
-            if is_probe(path, from) {
-                probe(shared, from, address, asked);
-            }
-        }
-        problem if status(problem) == StatusCode::FORBIDDEN => {
-            let text = format!("{}: {}", asked.0, problem.code());
-            note(shared, Level::Warning, Kind::Refused, "", &route, text);
-        }
-        _ => {}
-    }
+/// Whether a request changes something; `path` is the short one. Some ask with POST and change nothing.
+fn is_change(method: &Method, path: &str) -> bool {
+    let verb = path.strip_prefix("requests/").or_else(|| path.starts_with("faces/").then_some(path));
+    let is_reading = verb.is_some_and(|verb| !changes(verb));
+    !matches!(*method, Method::GET | Method::HEAD) && !is_reading
 }
 
-/// What came of a request of somebody who was let in.
-pub(super) fn outcome(
-    shared: &Shared,
-    visitor: &Visitor,
-    caller: &Caller,
-    (asked, is_change): (&Asked, bool),
-    problem: Option<&Problem>,
-) {
-    let (level, kind, word) = match problem {
-        Some(problem) if status(problem) == StatusCode::FORBIDDEN => {
-            (Level::Warning, Kind::Refused, problem.code())
-        }
-        Some(_) | None if !is_change => return,
-        Some(problem) => (Level::Info, Kind::Change, problem.code()),
-        None => (Level::Info, Kind::Change, "done"),
-    };
-    note(shared, level, kind, &caller.name, &visitor.route, format!("{}: {word}", asked.0));
-}
-
-/// Whether a request changes something.
-pub(super) fn is_change(route: &Route, method: &Method) -> bool {
-    match route {
-        Route::Request { verb } => changes(verb),
-        Route::Teach { verb, .. } => changes(&format!("faces/{verb}")),
-        _ => !matches!(*method, Method::GET | Method::HEAD),
-    }
-}
-
-/// A stranger asked for something that is not here and that nobody asks for who means well. One event an address and hour.
-pub(super) fn probe(shared: &Shared, address: IpAddr, route: &str, asked: &Asked) {
-    let mut probes = shared.probes.lock().unwrap_or_else(PoisonError::into_inner);
-    let alert = probes.tells(Instant::now(), address);
-    drop(probes);
-    note_alarm(shared, alert, route, format!("{}: somebody looks for a way in", asked.0));
-    if alert {
-        let alarm = Alarm { kind: AlarmKind::Probe, address: address.to_string(), user: None };
-        // The appliance may be too busy to hear of it; it is noted all the same.
-        let _ = shared.inbox.send(Input::Alarm(alarm), None);
-    }
-}
-
-/// Whether a path is one that [`probe`] is about.
-pub(super) fn is_probe(path: &str, address: IpAddr) -> bool {
-    probes::is_probe(path, address)
-}
-
-fn note_alarm(shared: &Shared, alert: bool, address: &str, text: String) {
-    let (ts, user, address) = (Timestamp::now(), String::new(), address.to_owned());
-    shared.audit.note(Entry { ts, level: Level::Alert, kind: Kind::Attack, alert, user, address, text });
-}
-
-fn note(shared: &Shared, level: Level, kind: Kind, user: &str, address: &str, text: String) {
+fn note(shared: &Shared, (level, kind): (Level, Kind), user: &str, address: &str, text: String) {
     let (user, address) = (user.to_owned(), address.to_owned());
     shared.audit.note(Entry { ts: Timestamp::now(), level, kind, alert: false, user, address, text });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_reads_is_no_change() {
+        for (method, path, expected) in [
+            (Method::GET, "cameras/porch/entities/privacy", false),
+            (Method::HEAD, "state", false),
+            (Method::PUT, "cameras/porch/entities/privacy", true),
+            (Method::DELETE, "events/01J", true),
+            (Method::POST, "cameras/porch/snapshot", true),
+            (Method::POST, "requests/config/set", true),
+            (Method::POST, "requests/audit/clear", true),
+            (Method::POST, "requests/audit/list", false),
+            (Method::POST, "requests/ping", false),
+            (Method::POST, "faces/enrol", true),
+            (Method::POST, "faces/test", false),
+            (Method::POST, "requests/nonsense", false),
+        ] {
+            assert_eq!(is_change(&method, path), expected, "{method} {path}");
+        }
+    }
 }

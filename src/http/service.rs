@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::access::{self, Key, Refusal, Site};
-use super::notes::{self, Asked};
+use super::notes::Notes;
 use super::reply::{self, Reply};
 use super::route::{Query, Route};
 use super::visitor::{Link, Visitor};
@@ -38,26 +38,25 @@ pub(super) enum Outcome {
     Inner(UnixStream, OwnedSemaphorePermit, Caller),
 }
 
-/// Answers one request.
+/// Answers one request, and notes what is worth a note.
 pub(super) async fn answer(shared: &Shared, link: Link, request: Request<Incoming>) -> Outcome {
-    let outcome = handle(shared, link, request).await;
+    let mut notes = Notes::new(&request, link.peer);
+    let outcome = handle(shared, link, request, &mut notes).await;
+    notes.end(shared, outcome.as_ref().err());
     outcome.unwrap_or_else(|problem| Outcome::Reply(reply::problem(&problem)))
 }
 
-async fn handle(shared: &Shared, link: Link, mut request: Request<Incoming>) -> Result<Outcome, Problem> {
-    let asked = Asked::new(request.method(), request.uri().path());
-    let visitor = Visitor::of(shared, link, request.headers_mut()).inspect_err(|problem| {
-        notes::turned_away(shared, (link.peer, request.uri().path()), &asked, problem);
-    })?;
+async fn handle(
+    shared: &Shared,
+    link: Link,
+    mut request: Request<Incoming>,
+    notes: &mut Notes,
+) -> Result<Outcome, Problem> {
+    let visitor = Visitor::of(shared, link, request.headers_mut())?;
+    notes.came(shared, &visitor, &request);
     check_ascii(&request, visitor.is_ingress)?;
     let query = Query::parse(request.uri().query().unwrap_or(""));
-    let route = match Route::parse(request.uri().path(), &query) {
-        Err(problem) => {
-            look_for_probe(shared, &visitor, &request, &query, &asked);
-            return Err(problem);
-        }
-        Ok(route) => route,
-    };
+    let route = Route::parse(request.uri().path(), &query)?;
     route.check(request.method())?;
     // Never the query: it may hold the token.
     tracing::debug!(peer = visitor.route, method = %request.method(), path = request.uri().path(), "request");
@@ -70,21 +69,7 @@ async fn handle(shared: &Shared, link: Link, mut request: Request<Incoming>) -> 
             return Ok(Outcome::Reply(refuse(shared, &visitor, &route, request.headers(), refusal)));
         }
     };
-    let is_noted = notes::is_change(&route, request.method());
-    let who = caller.clone();
-    let outcome = enter(shared, route, key, caller, request).await;
-    notes::outcome(shared, &visitor, &who, (&asked, is_noted), outcome.as_ref().err());
-    outcome
-}
-
-/// What somebody who was let in asks for.
-async fn enter(
-    shared: &Shared,
-    route: Route,
-    key: Key,
-    caller: Caller,
-    request: Request<Incoming>,
-) -> Result<Outcome, Problem> {
+    notes.caller = Some(caller.clone());
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     if is_change && !access::may_change(key, access::site(request.headers())) {
         return Err(Problem::CrossSite);
@@ -93,21 +78,6 @@ async fn enter(
         tracing::info!(user = caller.name, method = %request.method(), path = request.uri().path(), "asked through Home Assistant");
     }
     dispatch(shared, route, key, caller, request).await
-}
-
-/// Tells of strangers who ask for what only those ask for who look for a hole.
-fn look_for_probe(
-    shared: &Shared,
-    visitor: &Visitor,
-    request: &Request<Incoming>,
-    query: &Query,
-    asked: &Asked,
-) {
-    if notes::is_probe(request.uri().path(), visitor.address)
-        && access::check(shared, visitor, request.method(), request.headers(), query).is_err()
-    {
-        notes::probe(shared, visitor.address, &visitor.route, asked);
-    }
 }
 
 async fn dispatch(

@@ -15,6 +15,7 @@ pub mod discovery;
 pub mod effect;
 pub mod entities;
 pub mod events;
+pub mod exposure;
 pub mod faces;
 pub mod fields;
 pub mod history;

@@ -8,6 +8,7 @@
 mod admin;
 mod again;
 mod app;
+mod audit;
 mod camera;
 mod commands;
 mod discovery;
@@ -21,6 +22,7 @@ mod log;
 mod observer;
 mod process;
 mod requests;
+mod reset;
 mod story;
 mod telling;
 mod tls;
