@@ -10,6 +10,7 @@ pub mod config;
 mod atomic;
 pub mod audit;
 mod canvas;
+mod database;
 pub mod door;
 mod font;
 pub mod frame;

@@ -49,6 +49,7 @@ pub(super) fn access(
 /// # Errors
 /// When the authorities of client certificates cannot be used.
 pub(super) fn embedded(
+    config: &Config,
     settings: &config::Broker,
     secrets: &Secrets,
     topics: &Topics,
@@ -61,6 +62,7 @@ pub(super) fn embedded(
     };
     Ok(broker::Settings {
         bind: settings.bind,
+        addresses: config.access.addresses.clone(),
         users: vec![
             user("doorward", &secrets.broker_doorward, broker::Role::Appliance),
             user("homeassistant", &secrets.broker_homeassistant, broker::Role::Client),

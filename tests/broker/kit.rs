@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use doorward::broker::{self, Broker, Limits, Ours, Role, Settings, User};
 use doorward::config::Trust;
+use doorward::logic::addresses::Addresses;
 use doorward::shutdown::Shutdown;
 use doorward::tls::{Keeper, Source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,6 +43,7 @@ pub(crate) fn settings(limits: Limits) -> Settings {
         |(name, password): (&str, &str), role| User { name: name.into(), password: password.into(), role };
     Settings {
         bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+        addresses: Addresses::default(),
         users: vec![user(APPLIANCE, Role::Appliance), user(CLIENT, Role::Client)],
         tls: certificate().0.certificate().mqtt(None).unwrap(),
         plain: true,

@@ -5,6 +5,7 @@
 
 pub mod ingress;
 pub mod log;
+pub mod proxy;
 pub mod tls;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use doorward::inbox::{Inbox, Reply, Request};
 use doorward::jpeg;
 use doorward::logic::access::Role;
 use doorward::logic::accounts::{Origin, Request as AccessRequest, SelfService, Settings};
+use doorward::logic::addresses::Addresses;
 use doorward::logic::appliance::{Appliance, CameraPlan, Plan};
 use doorward::logic::command;
 use doorward::logic::effect::{CameraOrder, Effect};
@@ -88,6 +90,8 @@ pub fn noisy_picture(seed: u32) -> Bytes {
 /// What is served, and how.
 pub struct Serving {
     pub bind: &'static str,
+    /// From where people may come.
+    pub addresses: Addresses,
     /// Home Assistant's ingress proxy.
     pub ingress_proxy: Option<IpAddr>,
     /// Whether other machines may ask without TLS.
@@ -103,6 +107,7 @@ impl Default for Serving {
     fn default() -> Self {
         Self {
             bind: "127.0.0.1:0",
+            addresses: Addresses::default(),
             ingress_proxy: None,
             plain: false,
             certificate: None,
@@ -128,8 +133,19 @@ impl Rig {
         Self::serving(Serving { ingress_proxy, limits, fps, pictures, ..Serving::default() })
     }
 
+    /// The same, with lists of addresses.
+    pub fn among(
+        addresses: Addresses,
+        ingress_proxy: Option<IpAddr>,
+        limits: Limits,
+        fps: f64,
+        pictures: Vec<Bytes>,
+    ) -> Self {
+        Self::serving(Serving { addresses, ingress_proxy, limits, fps, pictures, ..Serving::default() })
+    }
+
     pub fn serving(serving: Serving) -> Self {
-        let Serving { bind, ingress_proxy, plain, certificate, limits, fps, pictures } = serving;
+        let Serving { bind, addresses, ingress_proxy, plain, certificate, limits, fps, pictures } = serving;
         let plan = CameraPlan { id: CAMERA.into(), name: "Front porch".into(), ..CameraPlan::default() };
         let mut appliance = Appliance::new(Plan { cameras: vec![plan], ..Plan::default() }, now(), 7);
         let (inbox, requests) = Inbox::new();
@@ -137,7 +153,7 @@ impl Rig {
         let size = jpeg::check(&pictures[0]).unwrap();
         let (hub, shutdown) = (Hub::new(), Shutdown::new());
         let run_dir = tempfile::tempdir().unwrap();
-        let (audit_log, _) = audit::Log::new();
+        let (audit_log, noted) = audit::Log::new();
         let mut accounts = AccountsFile::open(run_dir.path()).unwrap();
         let (door, mut keeper) = Door::new(door::Parts {
             local_key: TOKEN,
@@ -154,10 +170,11 @@ impl Rig {
         let (keeper_of_tls, _) = Keeper::open(certificate.unwrap_or_else(made), now().wall).unwrap();
         let (front, inner) = http::new(Parts {
             door: Arc::clone(&door),
-            audit: audit_log,
+            audit: audit_log.clone(),
             certificate: keeper_of_tls.certificate(),
             plain,
             ingress_proxy,
+            addresses,
             limits,
             run_dir: run_dir.path().into(),
             events_dir: run_dir.path().join("events"),
@@ -174,6 +191,8 @@ impl Rig {
         let serve = runtime.spawn(front.serve(listener, shutdown.clone()));
         let mut threads = Vec::new();
         threads.push(std::thread::spawn(move || keeper.run()));
+        let book = audit::Book::open(run_dir.path()).unwrap();
+        threads.push(std::thread::spawn(move || audit::run(book, &noted)));
         let stop = shutdown.clone();
         threads.push(std::thread::spawn(move || inner.run(&stop)));
         let limits =
@@ -183,7 +202,7 @@ impl Rig {
         threads.push(std::thread::spawn(move || archive::run(kept, orders, |_| {}, |_| {})));
         let (stop, slot, asked) = (shutdown.clone(), Arc::clone(&hub), Arc::clone(&door));
         threads.push(std::thread::spawn(move || {
-            let ways = Ways { hub: &slot, archive: &archive, door: &asked };
+            let ways = Ways { hub: &slot, archive: &archive, door: &asked, audit: &audit_log };
             think(&mut appliance, &requests, &tell, &ways, &stop);
         }));
         let (stop, slot, seen) = (shutdown.clone(), Arc::clone(&hub), state.clone());
@@ -292,6 +311,7 @@ struct Ways<'a> {
     hub: &'a Hub,
     archive: &'a Sender<archive::Order>,
     door: &'a Door,
+    audit: &'a audit::Log,
 }
 
 /// The appliance's loop as the app runs it: new state first, then the answer.
@@ -322,8 +342,9 @@ fn think(
 }
 
 fn carry_out(appliance: &mut Appliance, effect: Effect, ways: &Ways<'_>, reply: &mut Option<Reply>) {
-    let Ways { hub, archive, door } = ways;
+    let Ways { hub, archive, door, audit } = ways;
     match effect {
+        Effect::Audit(request) => audit.ask(request, reply.take().unwrap()),
         Effect::Announce(event) => archive.send(archive::Order::Keep(event.entry())).unwrap(),
         Effect::Archive(request) => {
             archive.send(archive::Order::Ask(request, reply.take().unwrap())).unwrap();
