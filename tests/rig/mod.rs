@@ -502,15 +502,24 @@ pub struct Mjpeg<S: Read = TcpStream> {
 impl Mjpeg {
     /// Opens the stream, or says which status it got instead.
     pub fn open(address: SocketAddr, query: &str) -> Result<Self, Answer> {
-        Self::over(connect(address), query)
+        Self::open_as(address, query, &bearer())
+    }
+
+    /// The same with other header lines than the token's.
+    pub fn open_as(address: SocketAddr, query: &str, headers: &str) -> Result<Self, Answer> {
+        Self::over_as(connect(address), query, headers)
     }
 }
 
 impl<S: Read + Write> Mjpeg<S> {
     /// The same over a connection that is there already.
-    pub fn over(mut stream: S, query: &str) -> Result<Self, Answer> {
+    pub fn over(stream: S, query: &str) -> Result<Self, Answer> {
+        Self::over_as(stream, query, &bearer())
+    }
+
+    fn over_as(mut stream: S, query: &str, headers: &str) -> Result<Self, Answer> {
         let target = format!("/api/cameras/{CAMERA}/stream.mjpeg{query}");
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: test\r\n{}\r\n", bearer()).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: test\r\n{headers}\r\n").unwrap();
         let mut from = BufReader::with_capacity(128 * 1024, stream);
         let (status, headers) = read_head(&mut from).unwrap();
         if status != 200 {
