@@ -1,6 +1,6 @@
-//! The HTTP server from outside: every route with and without a credential, abuse, slow viewers, stock clients.
+//! The HTTP server from outside: what the routes do, abuse, slow viewers, stock clients.
 //!
-//! Not here: the page in a browser (`page.rs`).
+//! Not here: who may use which route (`routes.rs`), and the page in a browser (`page.rs`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use doorward::http::{Limits, bind};
 use doorward::hub::Next;
 use doorward::jpeg;
+use doorward::logic::access::Role;
 use rig::log::Logged;
-use rig::{Mjpeg, Rig, TOKEN, bearer, connect, get, put, raw, send, wait_for};
+use rig::{Mjpeg, PASSWORD, Rig, TOKEN, bearer, connect, get, put, raw, send, wait_for};
 
 const STILL: &str = "/api/cameras/porch/snapshot.jpg";
 
@@ -52,7 +53,11 @@ fn every_route_but_health_needs_a_credential() {
     for (method, target, status, kind) in [
         ("GET", "/", 200, "text/html; charset=utf-8"),
         ("GET", "/healthz", 200, "text/plain; charset=utf-8"),
+        ("GET", "/status", 200, "text/html; charset=utf-8"),
         ("GET", "/api/state", 200, "application/json"),
+        ("GET", "/api/about", 200, "application/json"),
+        ("GET", "/api/users", 200, "application/json"),
+        ("GET", "/api/tokens", 200, "application/json"),
         ("GET", "/api/events", 200, "application/json"),
         ("GET", "/api/events?limit=1", 200, "application/json"),
         ("GET", "/api/v1/events?limit=1&type=snapshot&camera=porch", 200, "application/json"),
@@ -98,7 +103,7 @@ fn every_route_but_health_needs_a_credential() {
     assert!(refused.header("www-authenticate").unwrap().starts_with("Basic realm=\"Doorward\""));
     let page = send(&rig, "GET", "/", "", "");
     assert_eq!((page.status, page.header("www-authenticate")), (401, None));
-    assert!(String::from_utf8(page.body).unwrap().contains("name=\"token\""));
+    assert!(String::from_utf8(page.body).unwrap().contains("Pairing code"), "nobody has an account yet");
 }
 
 #[test]
@@ -206,17 +211,19 @@ fn privacy_leaves_no_picture() {
 }
 
 #[test]
-fn signing_in_sets_a_cookie_that_only_our_page_can_use() {
+fn the_page_loads_nothing_from_elsewhere_and_cookies_are_for_it_alone() {
     let rig = Rig::start(limits());
-    let answer = send(&rig, "GET", &format!("/?token={TOKEN}"), "", "");
-    assert_eq!((answer.status, answer.header("location")), (303, Some("./")));
-    let set = answer.header("set-cookie").unwrap();
-    assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict") && !set.contains(TOKEN));
-    let cookie = format!("Cookie: a=b; {}\r\n", set.split(';').next().unwrap());
-    let page = send(&rig, "GET", "/", &cookie, "");
-    assert_eq!(page.status, 200);
-    let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    let session = rig.user("anna", Role::Admin);
+    let cookie = format!("Cookie: a=b; doorward={session}\r\n");
+    for path in ["/", "/status"] {
+        let page = send(&rig, "GET", path, &cookie, "");
+        assert_eq!(page.status, 200);
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+    }
     assert_eq!(send(&rig, "GET", "/api/state", &cookie, "").status, 200);
     assert_eq!(send(&rig, "GET", STILL, &cookie, "").status, 200);
     let change = |more: &str| {
@@ -248,7 +255,7 @@ fn wrong_tokens_are_slowed_down_and_the_right_one_still_opens() {
 }
 
 #[test]
-fn the_token_is_in_no_log_line() {
+fn no_secret_is_in_a_log_line() {
     let logged = Logged::default();
     let writer = logged.clone();
     let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
@@ -260,9 +267,51 @@ fn the_token_is_in_no_log_line() {
     }
     put(&rig, "fps", TOKEN);
     Mjpeg::open(rig.address, &format!("?token={TOKEN}")).unwrap().next().unwrap();
+    let session = rig.user("anna", Role::Admin);
+    let token = rig.token(Role::Stream, Some(rig::CAMERA), None);
+    Mjpeg::open_with(rig.address, &format!("?token={token}"), "").unwrap().next().unwrap();
+    let own = format!("Cookie: doorward={session}\r\nOrigin: http://test\r\n");
+    let mut answers = Vec::new();
+    for (method, path, body) in [
+        ("GET", format!("/api/cameras/shed/stream.mjpeg?token={token}"), String::new()),
+        ("GET", format!("/api/state?token={token}"), String::new()),
+        (
+            "POST",
+            "/api/session".into(),
+            format!("{{\"user\": \"anna\", \"password\": \"{PASSWORD}\", \"x\": 1}}"),
+        ),
+        ("POST", "/api/session".into(), format!("\"{PASSWORD}\"")),
+        (
+            "POST",
+            "/api/session".into(),
+            format!("{{\"user\": \"{PASSWORD}\", \"password\": \"{PASSWORD}\"}}"),
+        ),
+        ("POST", "/api/setup".into(), format!("{{\"code\": \"{PASSWORD}\"}}")),
+        (
+            "PUT",
+            "/api/session/password".into(),
+            format!("{{\"old\": \"{PASSWORD}!\", \"new\": \"{PASSWORD}\"}}"),
+        ),
+        (
+            "POST",
+            "/api/users".into(),
+            format!("{{\"name\": \"ben\", \"password\": {{\"a\": \"{PASSWORD}\"}}}}"),
+        ),
+        ("POST", "/api/tokens".into(), format!("[\"{PASSWORD}\"]")),
+        ("DELETE", format!("/api/tokens/{PASSWORD}").replace(' ', "-"), String::new()),
+    ] {
+        // The token shows itself, or the session does.
+        let headers = if path.contains("token=") { "" } else { &own };
+        let answer = send(&rig, method, &path, headers, &body);
+        assert!(answer.status >= 400, "{method} {path}");
+        answers.push(String::from_utf8(answer.body).unwrap());
+    }
     let text = logged.text();
     assert!(text.contains("path=\"/api/state\""), "requests are logged: {text}");
-    assert!(!text.contains(TOKEN));
+    for secret in [TOKEN, &session, &token, PASSWORD] {
+        assert!(!text.contains(secret), "{secret} is in the log");
+        assert!(!answers.concat().contains(secret), "{secret} is in {answers:?}");
+    }
 }
 
 /// The inputs that stop or stall a tiny_http on the network; none may cost another client anything.

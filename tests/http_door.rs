@@ -28,7 +28,7 @@ fn live_streams_end_within_a_second_of_the_word() {
     let rig = Rig::start(Limits::default());
     let anna = cookie(&rig.user("anna", Role::Admin));
     rig.user("bob", Role::Viewer);
-    let mut witness = Mjpeg::open_as(rig.address, "", &anna).unwrap();
+    let mut witness = Mjpeg::open_with(rig.address, "", &anna).unwrap();
     let bob = || "bob".to_owned();
     let unlock = Request::Lock { name: bob(), on: false };
     let orders = [
@@ -41,7 +41,7 @@ fn live_streams_end_within_a_second_of_the_word() {
         rig.verb(unlock.clone()).unwrap();
         let session = cookie(&rig.sign_in("bob"));
         assert_eq!(send(&rig, "GET", STILL, &session, "").status, 200);
-        let mut streams = [0; 3].map(|_| Mjpeg::open_as(rig.address, "", &session).unwrap());
+        let mut streams = [0; 3].map(|_| Mjpeg::open_with(rig.address, "", &session).unwrap());
         streams.iter_mut().for_each(|stream| drop(stream.next().unwrap()));
         let began = Instant::now();
         rig.verb(order.clone()).unwrap();
@@ -62,7 +62,7 @@ fn live_streams_end_within_a_second_of_the_word() {
 fn a_stream_ends_when_its_token_does() {
     let rig = Rig::start(Limits::default());
     let token = rig.token(Role::Stream, Some("porch"), Some(2));
-    let mut stream = Mjpeg::open_as(rig.address, &format!("?token={token}"), "").unwrap();
+    let mut stream = Mjpeg::open_with(rig.address, &format!("?token={token}"), "").unwrap();
     let began = Instant::now();
     while stream.next().is_ok() {
         assert!(began.elapsed() < Duration::from_secs(4), "still there");

@@ -24,7 +24,7 @@ pub use keeper::Keeper;
 use crate::audit;
 use crate::inbox::{Inbox, Reply};
 use crate::logic::access::{Caller, How, Role, Scope};
-use crate::logic::accounts::{Book, Origin, Request, SelfService, Settings, User, session_digest};
+use crate::logic::accounts::{Book, Origin, Request, SelfService, Settings, session_digest};
 use crate::logic::problem::Problem;
 use crate::logic::throttle::Verdict;
 use room::Room;
@@ -160,10 +160,8 @@ impl Door {
     /// Whether the caller's account wants a one-time code.
     #[must_use]
     pub fn has_totp(&self, caller: &Caller) -> bool {
-        match caller.how {
-            How::Session(_) => self.room.book().user(&caller.name).is_some_and(User::has_totp),
-            How::Token(_) | How::LocalKey | How::Ingress | How::TrustedNetwork | How::Mqtt => false,
-        }
+        let is_session = matches!(caller.how, How::Session(_));
+        is_session && self.room.book().has_totp(&caller.name)
     }
 
     /// Tells whenever a session or a token may have ended.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::header::SET_COOKIE;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::reply::{self, Reply};
@@ -119,25 +119,26 @@ pub(super) async fn own(
 pub(super) async fn change(shared: &Shared, name: &str, body: &[u8]) -> Result<Reply, Problem> {
     let body = request::fields(body)?;
     let fields = Fields { request: "users", body: &body };
-    fields.only(&["role", "locked", "password"])?;
-    let mut wishes = Vec::new();
-    if fields.text("role")?.is_some() {
-        wishes.push(("users/role", Some("role")));
+    fields.only(&["role", "locked", "password", "end_totp"])?;
+    let mut wishes: Vec<(&str, &[&str])> = Vec::new();
+    if body.contains_key("role") {
+        wishes.push(("users/role", &["role"]));
     }
-    if fields.text("password")?.is_some() {
-        wishes.push(("users/passwd", Some("password")));
+    if body.contains_key("password") {
+        wishes.push(("users/passwd", &["password", "end_totp"]));
     }
     if let Some(locked) = fields.flag("locked")? {
-        wishes.push((if locked { "users/lock" } else { "users/unlock" }, None));
+        wishes.push((if locked { "users/lock" } else { "users/unlock" }, &[]));
     }
     if wishes.is_empty() {
         return Err(fields.wrong("takes \"role\", \"locked\" or \"password\", and none of them is there"));
     }
     let state = shared.now();
-    let read = |(verb, field): (&str, Option<&str>)| {
-        let mut of_verb = Map::from_iter([("name".to_owned(), json!(name))]);
-        of_verb.extend(field.map(|field| (field.to_owned(), body[field].clone())));
-        request::read(verb, &of_verb, &state)
+    let read = |(verb, taken): (&str, &[&str])| {
+        let mut fields = body.clone();
+        fields.retain(|field, _| taken.contains(&field.as_str()));
+        fields.insert("name".into(), json!(name));
+        request::read(verb, &fields, &state)
     };
     let inputs = wishes.into_iter().map(read).collect::<Result<Vec<_>, Problem>>()?;
     for input in inputs {

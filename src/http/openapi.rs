@@ -177,8 +177,9 @@ fn content(body: Body) -> Option<Value> {
             "text/plain": { "schema": { "type": "string" } },
             "application/json": { "schema": {
                 "type": "object",
-                "properties": { "value": { "type": ["string", "number", "boolean"] } },
+                "properties": { "value": { "type": ["string", "number", "boolean"] }, "transaction": {} },
                 "required": ["value"],
+                "additionalProperties": false,
             } },
         })),
     }

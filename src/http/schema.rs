@@ -15,7 +15,7 @@ pub(super) const TAKEN: &[(&str, &str)] = &[
     ("Password", "password:secret"),
     ("TotpCode", "code:string(1..)"),
     ("NewUser", "name:string(1..) password:secret role:role"),
-    ("UserChange", "role?:role locked?:boolean password?:secret"),
+    ("UserChange", "role?:role locked?:boolean password?:secret end_totp?:boolean"),
     ("NewToken", "kind:kind camera?:string? name?:string? ttl_s?:integer(1..)?"),
 ];
 
@@ -30,7 +30,7 @@ pub(super) const ANSWERED: &[(&str, &str)] = &[
         "Session",
         "user:string? role:kind? camera:string? how:string? until:time? totp:boolean needs_setup:boolean",
     ),
-    ("TotpSecret", "secret:string uri:string qr:string"),
+    ("TotpSecret", "secret:string uri:string qr_svg:string?"),
     ("RecoveryCodes", "recovery_codes:[string]"),
     ("Users", "users:[User]"),
     (

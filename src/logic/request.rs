@@ -123,8 +123,13 @@ pub fn fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     if body.is_empty() {
         return Ok(Map::new());
     }
+    // Where, not what: the library's own words repeat pieces of the body, and there may be a password in it.
     serde_json::from_slice(body).map_err(|error| Problem::BadRequest {
-        detail: format!("The body is not the expected JSON ({error})"),
+        detail: format!(
+            "The body is not the expected JSON object (line {}, column {})",
+            error.line(),
+            error.column()
+        ),
     })
 }
 

@@ -21,6 +21,7 @@ mod kit;
 #[path = "../rig/log.rs"]
 mod log;
 mod observer;
+mod openapi;
 mod own_tls;
 mod process;
 mod requests;

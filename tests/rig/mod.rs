@@ -494,31 +494,42 @@ pub fn put(rig: &Rig, key: &str, body: &str) -> Answer {
     send(rig, "PUT", &format!("/api/cameras/{CAMERA}/entities/{key}"), &bearer(), body)
 }
 
+/// What an authenticator app shows for a secret, so many steps of half a minute from now.
+pub fn totp_code(secret: &str, steps: u64) -> String {
+    let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
+    let app = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    app.generate(jiff::Timestamp::now().as_second() as u64 + 30 * steps).to_string()
+}
+
 /// One MJPEG viewer; every part is checked as it comes.
 pub struct Mjpeg<S: Read = TcpStream> {
     from: BufReader<S>,
 }
 
 impl Mjpeg {
-    /// Opens the stream, or says which status it got instead.
+    /// Opens the stream with the local key, or says which status it got instead.
     pub fn open(address: SocketAddr, query: &str) -> Result<Self, Answer> {
-        Self::open_as(address, query, &bearer())
+        Self::open_with(address, query, &bearer())
     }
 
-    /// The same with other header lines than the token's.
-    pub fn open_as(address: SocketAddr, query: &str, headers: &str) -> Result<Self, Answer> {
-        Self::over_as(connect(address), query, headers)
+    /// The same with header lines of one's own.
+    pub fn open_with(address: SocketAddr, query: &str, headers: &str) -> Result<Self, Answer> {
+        Self::open_path(address, &format!("/api/cameras/{CAMERA}/stream.mjpeg{query}"), headers)
+    }
+
+    /// The same at a whole path with its query.
+    pub fn open_path(address: SocketAddr, target: &str, headers: &str) -> Result<Self, Answer> {
+        Self::begin(connect(address), target, headers)
     }
 }
 
 impl<S: Read + Write> Mjpeg<S> {
     /// The same over a connection that is there already.
     pub fn over(stream: S, query: &str) -> Result<Self, Answer> {
-        Self::over_as(stream, query, &bearer())
+        Self::begin(stream, &format!("/api/cameras/{CAMERA}/stream.mjpeg{query}"), &bearer())
     }
 
-    fn over_as(mut stream: S, query: &str, headers: &str) -> Result<Self, Answer> {
-        let target = format!("/api/cameras/{CAMERA}/stream.mjpeg{query}");
+    fn begin(mut stream: S, target: &str, headers: &str) -> Result<Self, Answer> {
         write!(stream, "GET {target} HTTP/1.1\r\nHost: test\r\n{headers}\r\n").unwrap();
         let mut from = BufReader::with_capacity(128 * 1024, stream);
         let (status, headers) = read_head(&mut from).unwrap();

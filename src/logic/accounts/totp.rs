@@ -96,6 +96,12 @@ impl Book {
         Ok(())
     }
 
+    /// Whether signing in as this user takes a code.
+    #[must_use]
+    pub fn has_totp(&self, name: &str) -> bool {
+        self.user(name).is_some_and(|user| user.totp.is_some())
+    }
+
     /// Asks for no codes any more; whether there was a second factor.
     ///
     /// # Errors
