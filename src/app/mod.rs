@@ -23,6 +23,7 @@ mod access;
 mod address;
 mod admin;
 mod again;
+mod audit;
 mod cameras;
 pub mod client;
 mod crew;
@@ -47,7 +48,6 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::audit;
 use crate::broker::{self, Broker};
 use crate::config::{Config, Secret};
 use crate::door::Door;
@@ -55,7 +55,6 @@ use crate::http;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::appliance::{Appliance, Plan};
-use crate::logic::audit::{Entry, Kind, Level};
 use crate::logic::discovery::Installation;
 use crate::logic::input::Now;
 use crate::logic::state::State;
@@ -237,7 +236,7 @@ struct Workshop {
     public_address: Option<String>,
     declined: BTreeSet<String>,
     archive: record::Opened,
-    audit: audit::Book,
+    audit: crate::audit::Book,
     setups: Vec<CameraSetup>,
     listener: std::net::TcpListener,
     run_dir: address::RunDir,
@@ -263,7 +262,7 @@ impl Workshop {
             public_address: stored.public_address,
             declined: stored.declined,
             archive: record::open(config)?,
-            audit: audit::Book::open(&config.data_dir)?,
+            audit: crate::audit::Book::open(&config.data_dir)?,
             setups,
             listener: http::bind(config.http.bind)?,
             run_dir: address::RunDir::new()?,
@@ -344,12 +343,8 @@ impl Workshop {
             orders.clips = record.film(&mut crew, config, &id, number, hub, &cameras);
             executor.add_camera(id, orders);
         }
-        let (audit_log, noted) = audit::Log::new();
-        core.spawn("audit", move || audit::run(audit_book, &noted));
+        let audit_log = audit::start(&mut core, audit_book, config, now.wall);
         executor.audit = Some(audit_log.clone());
-        if config.access.lists_disabled {
-            tell_open(&audit_log, now.wall);
-        }
         let (door, keeper) = Door::new(secrets.http_token.expose(), inbox.clone(), audit_log.clone());
         let door = Arc::new(door);
         core.spawn("door", move || keeper.run());
@@ -487,16 +482,6 @@ impl Workshop {
             },
         }
     }
-}
-
-/// Begun with `--disable-ip-lists`: that shall not go unnoticed.
-fn tell_open(log: &audit::Log, ts: Timestamp) {
-    let text =
-        "Begun with --disable-ip-lists: everybody may come, whatever access.allow and access.block say.";
-    tracing::warn!("{text} Begin again without it as soon as you are in");
-    let (user, address) = (String::new(), String::new());
-    let (level, kind) = (Level::Warning, Kind::System);
-    log.note(Entry { ts, level, kind, alert: false, user, address, text: text.into() });
 }
 
 /// Where this node speaks.
