@@ -125,7 +125,8 @@ pub fn pair(config: &Config, with_picture: bool) -> anyhow::Result<String> {
     let answer = Client::new(config)?.request("pair", &Map::new())?;
     let code = answer["code"].as_str().context("the answer has no code")?;
     let until = answer["until"].as_str().unwrap_or_default();
-    let url = config.http.url.clone().unwrap_or_else(|| address::page_url(config.http.bind));
+    let url =
+        config.http.url.clone().unwrap_or_else(|| address::page_url(config.http.bind, config.http.plain));
     let mut text = format!("{code}\nOpen {url} and make the first account with it, until {until}.\n");
     if with_picture && let Some(drawn) = qr::blocks(&format!("{url}#code={code}")) {
         text += &format!("\n{drawn}\n");
@@ -186,7 +187,7 @@ impl Desk {
     fn open(config: &Config, path: &Path, claim: Option<Claim>) -> anyhow::Result<Way> {
         let (file, book) = AccountsFile::open_at(path)?;
         let ((inbox, _), (audit, _)) = (Inbox::new(), audit::Log::new());
-        let (settings, save) = (config.accounts, super::save_accounts(file));
+        let (settings, save) = (config.accounts, super::door::save(file));
         let (door, keeper) = Door::new(door::Parts { local_key: "", settings, book, save, inbox, audit });
         Ok(Way::File(Box::new(Self { keeper, _door: door, _claim: claim })))
     }
