@@ -143,18 +143,17 @@ impl Front {
             return;
         }
         let mut first = [0];
-        match tokio::time::timeout(self.shared.limits.header_time, client.peek(&mut first)).await {
-            Ok(Ok(1)) => {
-                let own = client.local_addr().map_or(peer.ip(), |own| own.ip());
-                let link = Link { peer: peer.ip(), own, is_tls: first[0] == tls::FIRST_BYTE };
-                if !link.is_tls {
-                    self.http(client, link, &shutdown).await;
-                } else if let Some(client) = self.shake_hands(client, peer, &shutdown).await {
-                    self.http(client, link, &shutdown).await;
-                }
-            }
+        let heard = tokio::time::timeout(self.shared.limits.header_time, client.peek(&mut first)).await;
+        if !matches!(heard, Ok(Ok(1))) {
             // Closed, broken or silent.
-            Ok(_) | Err(_) => {}
+            return;
+        }
+        let own = client.local_addr().map_or(peer.ip(), |own| own.ip());
+        let link = Link { peer: peer.ip(), own, is_tls: first[0] == tls::FIRST_BYTE };
+        if !link.is_tls {
+            self.http(client, link, &shutdown).await;
+        } else if let Some(client) = self.shake_hands(client, peer, &shutdown).await {
+            self.http(client, link, &shutdown).await;
         }
     }
 
