@@ -9,6 +9,7 @@ pub mod config;
 
 mod atomic;
 pub mod audit;
+mod database;
 pub mod door;
 mod font;
 pub mod frame;

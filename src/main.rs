@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use doorward::app::client::{self, Admin};
-use doorward::app::{App, End, Facts, Program, Signals, doctor, init, restore};
+use doorward::app::{App, End, Facts, Program, Signals, doctor, init, reset, restore};
 use doorward::config::cli::{Cli, Command, Flags, HomeAssistant};
 use doorward::config::{Camera, Config, Faults, LogFormat, Sources, load};
 use doorward::journal;
@@ -28,7 +28,11 @@ fn main() -> ExitCode {
     if let Command::App(home) = &command {
         sources.options = Some(home.options.clone());
     }
+    if cli.factory_reset && cli.command.is_some() {
+        return fail("--factory-reset stands alone: it is no way of running another command.");
+    }
     match (command, load(&sources)) {
+        (_, Ok(config)) if cli.factory_reset => told(reset::factory_reset(&config, cli.yes, say)),
         // What is configured now need not be good for a first file to be written.
         (Command::Init { file }, Err(_)) => first_file(&file, &cli.flags),
         (_, Err(faults)) => fail_config(&faults),
@@ -53,6 +57,7 @@ fn carry_out(command: Command, config: Config) -> ExitCode {
             told(client::why(&config, question).map(|answer| say(&answer)))
         }
         Command::Events(command) => told(client::events(&config, command).map(|text| say(&text))),
+        Command::Audit(command) => told(client::audit(&config, command).map(|text| say(&text))),
         Command::Notify(command) => told(client::notify(&config, command, say)),
         Command::Config(command) => admin(&config, Admin::Configure(command)),
         Command::Logs { lines, level } => admin(&config, Admin::Logs { lines, level }),

@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 
 /// Everything an edge may import besides itself.
-const SHARED: [&str; 13] = [
-    "atomic", "audit", "logic", "config", "door", "font", "frame", "hub", "inbox", "journal", "jpeg",
-    "shutdown", "tls",
+const SHARED: [&str; 14] = [
+    "atomic", "audit", "database", "logic", "config", "door", "font", "frame", "hub", "inbox", "journal",
+    "jpeg", "shutdown", "tls",
 ];
 const EDGES: [&str; 11] = [
     "archive",

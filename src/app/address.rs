@@ -61,10 +61,22 @@ pub fn probe(bound: SocketAddr) -> Result<(), String> {
 /// The address that the system would use towards the outside. Connecting a UDP socket sends nothing.
 fn own_address() -> IpAddr {
     // TEST-NET-1 of RFC 5737: never a real host.
-    let outside = SocketAddr::from(([192, 0, 2, 1], 9));
-    UdpSocket::bind(("0.0.0.0", 0))
-        .and_then(|socket| socket.connect(outside).and_then(|()| socket.local_addr()))
-        .map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip())
+    towards(SocketAddr::from(([192, 0, 2, 1], 9))).unwrap_or(Ipv4Addr::LOCALHOST.into())
+}
+
+/// The addresses that the system would use towards the outside, of both families.
+pub(super) fn own_addresses() -> Vec<IpAddr> {
+    // The prefix for documentation (RFC 3849): never a real host.
+    let outside = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9));
+    [own_address()].into_iter().chain(towards(outside)).collect()
+}
+
+fn towards(outside: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr =
+        if outside.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(outside).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// A private folder for our Unix sockets, removed at the end.

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::address;
 use crate::config::Config;
-use crate::config::cli::{Configure, EventFilter, Events, Faces, Notify, Seen, Whom};
+use crate::config::cli::{Audit, AuditFilter, Configure, EventFilter, Events, Faces, Notify, Seen, Whom};
 use crate::logic::faces::training::image_text;
 use crate::store::Secrets;
 
@@ -93,6 +93,24 @@ pub fn events(config: &Config, command: Events) -> anyhow::Result<String> {
         Events::Delete { event } => (Method::DELETE, of(&event), ""),
     };
     pretty(&Client::new(config)?.ask(method, &path, Bytes::from(body))?)
+}
+
+/// Carries out a command about the audit log.
+///
+/// # Errors
+/// With the appliance's words, or why there were none.
+pub fn audit(config: &Config, command: Audit) -> anyhow::Result<String> {
+    let (verb, body) = match command {
+        Audit::List(AuditFilter { from, to, level, types, user, address, alert, limit, offset }) => {
+            let words =
+                [("from", json!(from)), ("to", json!(to)), ("level", json!(level)), ("type", json!(types))];
+            let whom = [("user", json!(user)), ("address", json!(address)), ("alert", json!(alert))];
+            let page = [("limit", json!(limit)), ("offset", json!(offset))];
+            ("audit/list", fields(words.into_iter().chain(whom).chain(page)))
+        }
+        Audit::Clear => ("audit/clear", Map::new()),
+    };
+    Ok(serde_json::to_string_pretty(&Client::new(config)?.request(verb, &body)?)? + "\n")
 }
 
 /// Sends a trial message, and says for each target what came of it.

@@ -9,6 +9,7 @@ use super::client::Client;
 use super::{access, address, topics};
 use crate::config::Config;
 use crate::logic::discovery::node_object;
+use crate::logic::exposure::{self, Concern, Ways};
 use crate::logic::lint::{self, Report, Severity};
 use crate::logic::topics::Topics;
 use crate::mqtt;
@@ -20,6 +21,10 @@ use crate::store::{IdentityFile, Secrets};
 /// When nothing can be looked at.
 pub fn doctor(config: &Config, mut say: impl FnMut(&str)) -> anyhow::Result<usize> {
     let visit = Visit::new(config)?;
+    let concerns = concerns(config);
+    for Concern { key: _, what, advice } in &concerns {
+        say(&format!("warning  {what}.\n  {advice}.\n"));
+    }
     match super::probe(config.http.bind) {
         Ok(()) => say("The appliance runs.\n"),
         Err(why) => say(&format!("The appliance does not run, or not here: {why}\n")),
@@ -30,6 +35,9 @@ pub fn doctor(config: &Config, mut say: impl FnMut(&str)) -> anyhow::Result<usiz
     let report = lint::lint(&held, &visit.topics, &visit.own);
     say(&format!("The broker at {target} answers; it holds {} messages of Doorward.\n", held.len()));
     tell(&report, &mut say);
+    if report.findings.is_empty() && concerns.is_empty() {
+        say("Nothing is wrong.\n");
+    }
     Ok(report.findings.iter().filter(|finding| finding.severity == Severity::Fault).count())
 }
 
@@ -45,9 +53,17 @@ fn tell(report: &Report, say: &mut impl FnMut(&str)) {
         };
         say(&format!("{word}  {}\n  {}.\n  {}\n", finding.topic, finding.what, finding.advice));
     }
-    if report.findings.is_empty() {
-        say("Nothing is wrong.\n");
-    }
+}
+
+/// What opens the appliance beyond the home.
+fn concerns(config: &Config) -> Vec<Concern> {
+    exposure::concerns(&Ways {
+        http: config.http.bind,
+        broker: config.broker.as_ref().map(|broker| broker.bind),
+        plain: false,
+        own: &address::own_addresses(),
+        addresses: &config.access.addresses,
+    })
 }
 
 /// Takes everything of this appliance from the broker, so that Home Assistant removes its devices.
@@ -84,17 +100,17 @@ pub fn uninstall(config: &Config, mut say: impl FnMut(&str)) -> anyhow::Result<(
 }
 
 /// What is needed to look at the broker.
-struct Visit {
-    runtime: tokio::runtime::Runtime,
-    access: mqtt::Access,
-    topics: Topics,
+pub(super) struct Visit {
+    pub(super) runtime: tokio::runtime::Runtime,
+    pub(super) access: mqtt::Access,
+    pub(super) topics: Topics,
     /// Object id of the node's device.
-    own: String,
-    run_dir: address::RunDir,
+    pub(super) own: String,
+    pub(super) run_dir: address::RunDir,
 }
 
 impl Visit {
-    fn new(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
         let folder = &config.data_dir;
         if !folder.join("identity.json").exists() {
             bail!(

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::admin::Desk;
 use super::faces::{Lesson, Order, Ways};
 use crate::archive;
+use crate::audit;
 use crate::door::Door;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Reply, Request};
@@ -55,6 +56,7 @@ pub(super) struct Executor {
     pub(super) trials: Option<UnboundedSender<Trial>>,
     pub(super) desk: Option<Desk>,
     pub(super) door: Option<Arc<Door>>,
+    pub(super) audit: Option<audit::Log>,
     pub(super) discovery: Option<UnboundedSender<(Discovery, Reply)>>,
     /// Orders that the archive was too busy to take.
     unkept: u64,
@@ -90,6 +92,7 @@ impl Executor {
             trials: None,
             desk: None,
             door: None,
+            audit: None,
             discovery: None,
             unkept: 0,
             to_forget: Vec::new(),
@@ -287,6 +290,11 @@ impl Executor {
                     door.ask(request, reply);
                 }
             }
+            Effect::Audit(request) => {
+                if let (Some(audit), Some(reply)) = (&self.audit, reply.take()) {
+                    audit.ask(request, reply);
+                }
+            }
             Effect::Clip(id, order) => {
                 if let Some(clips) = self.cameras.get(&id).and_then(|orders| orders.clips.as_ref()) {
                     let _ = clips.send(order);
@@ -344,6 +352,7 @@ fn news(effect: &Effect) -> Option<News> {
         | Effect::TryNotify(_)
         | Effect::Admin(_)
         | Effect::Access(_)
+        | Effect::Audit(_)
         | Effect::Discovery(_)
         | Effect::SaveSettings => None,
     }

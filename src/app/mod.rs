@@ -33,6 +33,7 @@ mod health;
 mod init;
 mod plan;
 mod record;
+pub mod reset;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -55,6 +56,7 @@ use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::accounts::{Book, Pairing};
 use crate::logic::appliance::{Appliance, Plan};
+use crate::logic::audit::{Entry, Kind, Level};
 use crate::logic::discovery::Installation;
 use crate::logic::input::Now;
 use crate::logic::state::State;
@@ -239,6 +241,7 @@ struct Workshop {
     public_address: Option<String>,
     declined: BTreeSet<String>,
     archive: record::Opened,
+    audit: audit::Book,
     setups: Vec<CameraSetup>,
     listener: std::net::TcpListener,
     run_dir: address::RunDir,
@@ -267,6 +270,7 @@ impl Workshop {
             public_address: stored.public_address,
             declined: stored.declined,
             archive: record::open(config)?,
+            audit: audit::Book::open(&config.data_dir)?,
             setups,
             listener: http::bind(config.http.bind)?,
             run_dir: address::RunDir::new()?,
@@ -279,7 +283,7 @@ impl Workshop {
         let (cameras, links, broker_stop) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
         let broker = match &config.broker {
             Some(settings) => {
-                let starting = broker::start(self.broker_settings(settings), broker_stop.clone());
+                let starting = broker::start(self.broker_settings(config, settings), broker_stop.clone());
                 Some(runtime.block_on(starting).context("broker.bind")?)
             }
             None => None,
@@ -310,6 +314,7 @@ impl Workshop {
             topics,
             secrets,
             archive,
+            audit: audit_book,
             ..
         } = self;
         let (public_address, declined) = (self.public_address, self.declined);
@@ -347,8 +352,12 @@ impl Workshop {
             orders.clips = record.film(&mut crew, config, &id, number, hub, &cameras);
             executor.add_camera(id, orders);
         }
-        let (audit_log, audit_orders) = audit::Log::new();
-        core.spawn("audit", move || audit_orders.iter().for_each(drop));
+        let (audit_log, noted) = audit::Log::new();
+        core.spawn("audit", move || audit::run(audit_book, &noted));
+        executor.audit = Some(audit_log.clone());
+        if config.access.lists_disabled {
+            tell_open(&audit_log, now.wall);
+        }
         let parts = door::Parts {
             local_key: secrets.http_token.expose(),
             settings: config.accounts,
@@ -388,6 +397,7 @@ impl Workshop {
             outbox: Arc::clone(&outbox),
             hubs: hubs.clone(),
             inbox: inbox.clone(),
+            audit: audit_log.clone(),
             discovery: wished,
             run_dir: run_dir.path().to_owned(),
         };
@@ -396,6 +406,7 @@ impl Workshop {
             door,
             audit: audit_log,
             ingress_proxy: config.http.ingress_proxy,
+            addresses: config.access.addresses.clone(),
             limits: http::Limits {
                 max_viewers: config.http.max_viewers,
                 max_connections: config.http.max_connections,
@@ -432,7 +443,7 @@ impl Workshop {
         })
     }
 
-    fn broker_settings(&self, settings: &crate::config::Broker) -> broker::Settings {
+    fn broker_settings(&self, config: &Config, settings: &crate::config::Broker) -> broker::Settings {
         let user = |name: &str, password: &Secret, role| broker::User {
             name: name.into(),
             password: password.expose().into(),
@@ -440,6 +451,7 @@ impl Workshop {
         };
         broker::Settings {
             bind: settings.bind,
+            addresses: config.access.addresses.clone(),
             users: vec![
                 user("doorward", &self.secrets.broker_doorward, broker::Role::Appliance),
                 user("homeassistant", &self.secrets.broker_homeassistant, broker::Role::Client),
@@ -503,6 +515,16 @@ fn save_accounts(mut file: AccountsFile) -> door::Save {
 /// The pairing code of this start, while there is no user.
 fn first_code(door: &Door, keeper: &mut Keeper) -> anyhow::Result<Option<Pairing>> {
     door.needs_setup().then(|| keeper.pair(Timestamp::now())).transpose().map_err(anyhow::Error::msg)
+}
+
+/// Begun with `--disable-ip-lists`: that shall not go unnoticed.
+fn tell_open(log: &audit::Log, ts: Timestamp) {
+    let text =
+        "Begun with --disable-ip-lists: everybody may come, whatever access.allow and access.block say.";
+    tracing::warn!("{text} Begin again without it as soon as you are in");
+    let (user, address) = (String::new(), String::new());
+    let (level, kind) = (Level::Warning, Kind::System);
+    log.note(Entry { ts, level, kind, alert: false, user, address, text: text.into() });
 }
 
 /// Where this node speaks.

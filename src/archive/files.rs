@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use ulid::Ulid;
 
-use super::fault::Fault;
 use crate::atomic;
+use crate::database::Fault;
 use crate::logic::kept_file::{self, KeptFile};
 
 /// Files written in one go. Folders wait for the disk once, at the end, instead of once a file.

@@ -3,9 +3,9 @@
 use rusqlite::params;
 use serde_json::{Map, Value};
 
-use super::fault::Fault;
 use super::read::{Row, parsed, row_of};
 use super::{Archive, database};
+use crate::database::Fault;
 use crate::logic::input::Now;
 
 /// Numbers of rows, and their records from now on.

@@ -5,7 +5,6 @@
 //! Not here: when an event happens ([`crate::logic::appliance`]), and how people ask ([`crate::logic::history`]).
 
 mod database;
-mod fault;
 mod files;
 mod forget;
 mod index;
@@ -33,12 +32,11 @@ use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
-use self::database::Refusal;
-use self::fault::Fault;
 use self::index::{Index, Slot};
 use self::room::Strays;
 pub use self::run::{Order, run};
 use self::write::{Full, Work};
+use crate::database::{Fault, Refusal};
 use crate::logic::history::{ArchiveNews, Delivery};
 use crate::logic::input::Now;
 use crate::logic::kept_file::{self, KeptFile};
@@ -189,7 +187,7 @@ impl Archive {
         tracing::error!("{words}; it is set aside and a new one begun");
         // Closes the damaged one.
         self.db = Connection::open_in_memory()?;
-        let aside = database::set_aside(&self.folder.join(database::NAME))?;
+        let aside = crate::database::set_aside(&self.folder.join(database::NAME))?;
         let (db, is_new, _) =
             open_database(&self.folder).map_err(|error| Fault::Failing(error.to_string()))?;
         self.db = db;
@@ -322,7 +320,7 @@ fn open_database(folder: &Path) -> Result<(Connection, bool, Option<String>), Er
         Ok((db, is_new)) => Ok((db, is_new, None)),
         Err(Refusal::Newer(found)) => Err(newer(found)),
         Err(Refusal::Fault(Fault::Damaged(words))) => {
-            let aside = database::set_aside(&path)?;
+            let aside = crate::database::set_aside(&path)?;
             tracing::error!("{} is damaged ({words}); it was set aside as {aside}", path.display());
             match database::open(&path) {
                 Ok((db, is_new)) => Ok((db, is_new, Some(aside))),

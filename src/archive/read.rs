@@ -11,9 +11,9 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value, json};
 
-use super::fault::Fault;
 use super::picture::{self, ON_A_STRIP};
 use super::{Archive, Kept};
+use crate::database::Fault;
 use crate::logic::command::Answer;
 use crate::logic::history::{Query, Request, page};
 use crate::logic::input::Now;

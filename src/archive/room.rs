@@ -10,9 +10,9 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, params};
 use ulid::Ulid;
 
-use super::fault::Fault;
 use super::read::{Row, row_of};
 use super::{Archive, database, files};
+use crate::database::Fault;
 use crate::logic::input::Now;
 use crate::logic::kept_file;
 

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use serde_json::Map;
 use tempfile::TempDir;
 
-use super::fault::Fault;
 use super::tests::{ALL, BEGIN_MS, Kit, entry, id, photo, pictured};
 use super::write::Work;
 use super::{Limits, files};
+use crate::database::Fault;
 use crate::jpeg;
 use crate::logic::history::{ArchiveNews, Request};
 use crate::logic::kept_file::KeptFile;

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value, json};
 
-use super::fault::Fault;
 use super::files::{self, Batch};
 use super::index::Slot;
 use super::{Archive, lose_image, picture, read};
+use crate::database::Fault;
 use crate::logic::history::{Addition, ArchiveNews, Delivered, Delivery, Entry};
 use crate::logic::input::Now;
 use crate::logic::kept_file::{self, KeptFile};

@@ -51,6 +51,7 @@ pub(super) struct Gate {
 #[derive(Default)]
 pub(super) struct Counters {
     pub(super) connections: Gauge,
+    pub(super) refused_addresses: Gauge,
     pub(super) refused_logins: Gauge,
     pub(super) denied: Gauge,
     pub(super) undeliverable: Gauge,

@@ -35,6 +35,7 @@ use tokio::time::MissedTickBehavior;
 
 pub use acl::{Ours, Role};
 
+use crate::logic::addresses::Addresses;
 use crate::shutdown::Shutdown;
 use exchange::Exchange;
 use gate::{Counters, Gate};
@@ -58,6 +59,8 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// Address and port to listen on; port 0 lets the system choose.
     pub bind: SocketAddr,
+    /// From where clients may come.
+    pub addresses: Addresses,
     /// Who may log in. There is no anonymous access.
     pub users: Vec<User>,
     /// Topics that only the appliance may write.
@@ -136,6 +139,8 @@ pub struct Stats {
     pub retained_topics: usize,
     /// Bytes of the retained messages now.
     pub retained_bytes: usize,
+    /// Connections refused for their address since the start.
+    pub refused_addresses: u64,
     /// Logins refused since the start.
     pub refused_logins: u64,
     /// Messages refused for their topic since the start.
@@ -196,11 +201,11 @@ pub struct Broker {
 /// # Errors
 /// [`Error::Bind`] when the address cannot be listened on, with a sentence for people.
 pub async fn start(settings: Settings, shutdown: Shutdown) -> Result<Broker, Error> {
-    let bind = settings.bind;
+    let (bind, addresses) = (settings.bind, settings.addresses.clone());
     let (listener, address) = listen(bind).map_err(|source| Error::Bind { bind, source })?;
     let gate = tokio::task::spawn_blocking(move || build(settings)).await.map_err(|_| Error::Router)??;
     let gate = Arc::new(gate);
-    let accepting = tokio::spawn(accept(listener, gate.clone(), shutdown));
+    let accepting = tokio::spawn(accept(listener, gate.clone(), addresses, shutdown));
     Ok(Broker { address, gate, accepting })
 }
 
@@ -216,7 +221,7 @@ fn listen(bind: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 
 /// Starts the router; blocks until it answers.
 fn build(settings: Settings) -> Result<Gate, Error> {
-    let Settings { bind: _, users, ours, limits } = settings;
+    let Settings { bind: _, addresses: _, users, ours, limits } = settings;
     let seats = limits.connections + SPARE_SESSIONS;
     let router = Arc::new(Router::spawn(seats));
     let exchange = Exchange::new(&router, seats, limits.clone()).map_err(|_| Error::Router)?;
@@ -252,6 +257,7 @@ impl Broker {
             filters: census.filters,
             retained_topics: census.retained_topics,
             retained_bytes: census.retained_bytes,
+            refused_addresses: counters.refused_addresses.get(),
             refused_logins: counters.refused_logins.get(),
             denied_publishes: counters.denied.get(),
             not_retained: census.not_retained,
@@ -270,7 +276,8 @@ impl Broker {
     }
 }
 
-async fn accept(listener: TcpListener, gate: Arc<Gate>, shutdown: Shutdown) {
+async fn accept(listener: TcpListener, gate: Arc<Gate>, addresses: Addresses, shutdown: Shutdown) {
+    let refusals = Refusals::default();
     let mut hall = Hall::new(gate.limits.unknown_connections);
     let mut visits = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP);
@@ -278,6 +285,12 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>, shutdown: Shutdown) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                Ok((socket, from)) if !is_admitted(&addresses, &socket, from) => {
+                    gate.counters.refused_addresses.add(1);
+                    if let Some(times) = refusals.note(from.ip().to_canonical(), Instant::now()) {
+                        tracing::warn!(address = %from.ip(), times, "the MQTT broker refuses this address; see access.allow and access.block");
+                    }
+                }
                 Ok((socket, from)) => {
                     prepare(&socket);
                     visits.spawn(gate::attend(gate.clone(), socket, from, hall.enter()));
@@ -304,6 +317,11 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>, shutdown: Shutdown) {
     if tokio::time::timeout(STOP_TIME, ended).await.is_err() {
         visits.shutdown().await;
     }
+}
+
+/// Whether a client may come from there. The appliance itself comes from an address of this machine.
+fn is_admitted(addresses: &Addresses, socket: &TcpStream, from: SocketAddr) -> bool {
+    socket.local_addr().is_ok_and(|own| addresses.admits(from.ip(), own.ip()))
 }
 
 /// The connections that have not logged in yet, oldest first.

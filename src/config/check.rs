@@ -13,10 +13,12 @@ use super::outward;
 use super::sources::Sources;
 use super::values::Values;
 use super::{
-    Broker, Camera, ClientCertificate, ClipCodec, Clips, Config, Detector, Events, Faces, Http, Id, Log,
-    LogFormat, Login, Motion, Mqtt, Node, Secret, Server, StartValues, Tls,
+    Access, Broker, Camera, ClientCertificate, ClipCodec, Clips, Config, Detector, Events, Faces, Http, Id,
+    Log, LogFormat, Login, Motion, Mqtt, Node, Secret, Server, StartValues, Tls,
 };
 use crate::logic::accounts::Settings;
+use crate::logic::access::Role;
+use crate::logic::addresses::{Addresses, List};
 use crate::logic::quiet::Policy;
 use crate::logic::request::Allowed;
 use crate::logic::source::Spec;
@@ -37,6 +39,7 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         broker,
         http,
         accounts: accounts(values),
+        access: access(values, sources),
         events: events(values),
         quiet: quiet(values),
         faces: faces(values, &data_dir),
@@ -313,6 +316,24 @@ fn http(values: &Values, faults: &mut Faults) -> Http {
         );
     }
     http
+}
+
+fn access(values: &Values, sources: &Sources) -> Access {
+    let list = |name: &str| {
+        List::parse(&values.text(&format!("access.{name}"))).expect("the list was checked when it was read")
+    };
+    let mut addresses = Addresses {
+        allow: list("allow"),
+        block: list("block"),
+        trusted_proxies: list("trusted_proxies"),
+        trusted_networks: list("trusted_networks"),
+        trusted_role: if values.text("access.trusted_role") == "admin" { Role::Admin } else { Role::Viewer },
+    };
+    let lists_disabled = sources.flags.disable_ip_lists;
+    if lists_disabled {
+        (addresses.allow, addresses.block) = (List::everybody(), List::default());
+    }
+    Access { addresses, lists_disabled }
 }
 
 fn address(values: &Values, path: &str) -> SocketAddr {

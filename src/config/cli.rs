@@ -18,6 +18,13 @@ pub struct Cli {
     /// Flags that every command takes.
     #[command(flatten)]
     pub flags: Flags,
+    /// Make the appliance as new: users, tokens, faces, events, settings, certificate and audit log are removed, and what the broker
+    /// keeps of it. The configuration and backups stay. Asks first, and does nothing else.
+    #[arg(long)]
+    pub factory_reset: bool,
+    /// Do not ask before the factory reset.
+    #[arg(long, requires = "factory_reset")]
+    pub yes: bool,
 }
 
 impl Cli {
@@ -71,6 +78,9 @@ pub enum Command {
     /// Show, check or change the configuration of the running appliance. Answers are JSON.
     #[command(subcommand)]
     Config(Configure),
+    /// Ask the running appliance who did what and who was refused. Answers are JSON.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Show the newest lines of the running appliance's log.
     Logs {
         /// How many at most, 1 to 500.
@@ -166,6 +176,47 @@ pub struct EventFilter {
     /// Only of this person, as `faces list` names them.
     #[arg(long, value_name = "PERSON")]
     pub person: Option<String>,
+    /// How many at most, 1 to 500.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// How many of the newest to skip.
+    #[arg(long, value_name = "N")]
+    pub offset: Option<u32>,
+}
+
+/// What can be asked about the audit log; the words are those of the MQTT requests.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Audit {
+    /// List entries, newest first.
+    List(AuditFilter),
+    /// Remove every entry; that is noted.
+    Clear,
+}
+
+/// Which entries to list.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// From this time on, such as 2026-01-02T03:04:05Z.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Up to this time.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// This level and those that matter more: info, warning or alert.
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Option<String>,
+    /// Types with commas between them: sign_in, user, token, change, refused, attack, audit, system.
+    #[arg(long = "type", value_name = "TYPES")]
+    pub types: Option<String>,
+    /// Only of this user.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Only with this IP address on the way.
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<String>,
+    /// Only those of which people were told with an event (true), or not (false).
+    #[arg(long, value_name = "TRUTH")]
+    pub alert: Option<bool>,
     /// How many at most, 1 to 500.
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
@@ -357,6 +408,9 @@ pub struct Flags {
     /// How much is logged: error, warn, info, debug, trace or a filter (log.level).
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// Answer everybody, whatever access.allow and access.block say: for who has shut themselves out. Every login is still needed.
+    #[arg(long, global = true)]
+    pub disable_ip_lists: bool,
     /// Sets any key, such as mqtt.host=192.168.1.2; may be given several times. Not for passwords: every user of the
     /// machine can read command lines.
     #[arg(long, global = true, value_name = "KEY=VALUE")]

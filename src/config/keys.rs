@@ -6,6 +6,7 @@
 use lettre::message::Mailboxes;
 
 use super::{Id, check_source};
+use crate::logic::addresses;
 use crate::logic::request::Allowed;
 use crate::logic::rules;
 use crate::logic::wording;
@@ -109,6 +110,10 @@ pub(super) const SECTIONS: &[Section] = &[
         path: "accounts",
         doc: "Users who sign in with a name and a password. They are made on the page, or with `doorward user add`: docs/accounts.md.",
     },
+    Section {
+        path: "access",
+        doc: "From where people may come, to the page and to the embedded broker. docs/addresses.md has examples for reverse proxies.",
+    },
     Section { path: "events", doc: "The events that are kept, and how often people are told." },
     Section { path: "faces", doc: "Finding and recognising faces, for all cameras." },
     Section {
@@ -189,7 +194,7 @@ pub(super) const KEYS: &[Key] = &[
         "The discovery prefix that is set in Home Assistant's MQTT integration."),
     key("mqtt.allow_requests", text("safe", "requests with commas between them, such as safe, faces/forget", requests),
         "Which requests may be asked over MQTT by anybody who has a login at the broker. `safe` are all that neither remove nor \
-         restart anything: all but faces/forget, events/delete, config/set, config/reload, backup, restart and discovery/clear. \
+         restart anything: all but faces/forget, events/delete, config/set, config/reload, backup, restart, discovery/clear and audit/…. \
          `faces/*` are all that begin so, `*` are all. The doorward command and HTTP are not limited by this."),
     key("mqtt.picture_interval", number(5.0, 0.5, 60.0, "seconds"),
         "The least time between two live pictures over MQTT."),
@@ -218,6 +223,21 @@ pub(super) const KEYS: &[Key] = &[
         "After how many days somebody who has signed in has to do so again."),
     key("accounts.min_password", integer(10, 8, 64, "characters"),
         "How long a new password has to be at least. Length is all that makes a password good; which signs are in it is up to you."),
+
+    key("access.allow", text("private", addresses::ALLOWED, address_list),
+        "Only who comes from here is answered; everybody else gets a refusal and nothing more. `private` are the addresses of \
+         homes: this machine, 10.*, 172.16.0.0/12, 192.168.*, 169.254.*, fc00::/7 and fe80::/10. Every proxy on the way has to pass \
+         too. This machine itself is never shut out. Begin with --disable-ip-lists if you have shut yourself out."),
+    key("access.block", text("", addresses::ALLOWED, address_list),
+        "Who comes from here is refused, even if `allow` has the address."),
+    key("access.trusted_proxies", text("", addresses::ALLOWED, address_list),
+        "The addresses of your reverse proxies. Only what they say about a client (X-Forwarded-For, X-Forwarded-Proto, \
+         X-Forwarded-Host) is believed. Name the proxies alone, never the network in which clients are."),
+    key("access.trusted_networks", text("", addresses::ALLOWED, address_list),
+        "Who comes from here, on every step of the way, needs no login. Everybody in that network can then look through your \
+         cameras, guests and every gadget among them. Empty: nobody."),
+    key("access.trusted_role", Kind::Choice(&["viewer", "admin"]),
+        "What may be done from there without a login: look at everything, or everything."),
 
     key("events.keep_days", integer(30, 0, 3650, "days"),
         "Events older than this are removed, except those that you have pinned. 0 keeps them for ever."),
@@ -579,6 +599,10 @@ fn ip_or_empty(text: &str) -> Result<(), String> {
     } else {
         needs("one IP address, such as 172.30.32.2")
     }
+}
+
+fn address_list(text: &str) -> Result<(), String> {
+    addresses::List::parse(text).map(drop)
 }
 
 fn page_url(text: &str) -> Result<(), String> {

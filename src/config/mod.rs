@@ -37,6 +37,7 @@ pub use secret::Secret;
 pub use sources::{Found, FoundBroker, Sources};
 
 use crate::logic::accounts::Settings;
+use crate::logic::addresses::Addresses;
 use crate::logic::picture::Rect;
 use crate::logic::quiet::Policy;
 use crate::logic::request::Allowed;
@@ -79,6 +80,8 @@ pub struct Config {
     pub http: Http,
     /// How long sessions hold, and what passwords need.
     pub accounts: Settings,
+    /// From where people may come.
+    pub access: Access,
     /// The events that are kept.
     pub events: Events,
     /// Which events are for nobody's telephone.
@@ -239,6 +242,15 @@ pub struct Http {
     pub max_viewers: usize,
     /// Connections at once, 1 to 10 000; at least [`Http::max_viewers`].
     pub max_connections: usize,
+}
+
+/// From where people may come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The lists.
+    pub addresses: Addresses,
+    /// `--disable-ip-lists`: everybody may come, whatever `access.allow` and `access.block` say.
+    pub lists_disabled: bool,
 }
 
 /// The events that are kept.

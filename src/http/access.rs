@@ -36,6 +36,8 @@ pub(super) enum Key {
     Cookie,
     /// The connection comes from Home Assistant's ingress proxy.
     Ingress,
+    /// The whole way is in a network that needs no login.
+    Network,
 }
 
 /// Why somebody did not.
@@ -93,6 +95,14 @@ pub(super) fn check(
     {
         return Ok(entered);
     }
+    // Whoever shows a wrong token is told so; an old cookie goes along by itself.
+    if visitor.is_trusted && !headers.contains_key(AUTHORIZATION) && query.get("token").is_none() {
+        let scope = Scope::all(shared.addresses.trusted_role);
+        return Ok((
+            Key::Network,
+            Caller { how: How::TrustedNetwork, name: "trusted network".into(), scope },
+        ));
+    }
     Err(refusal)
 }
 
@@ -136,12 +146,12 @@ pub(super) fn ingress_user(headers: &HeaderMap) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// Whether a request that changes something may be carried out. Cookies, Home Assistant's among them, travel by themselves, so there the browser has to
-/// say that our own page asks; the others must at least not be from elsewhere (browsers also repeat Basic by themselves).
+/// Whether a request that changes something may be carried out. Cookies, Home Assistant's among them, travel by themselves, and where nobody signs
+/// in any page can ask; so there the browser has to say that our own page asks; the others must at least not be from elsewhere (browsers also repeat Basic by themselves).
 pub(super) fn may_change(key: Key, site: Site) -> bool {
     match (key, site) {
         (_, Site::Own) | (Key::Header | Key::Query, Site::Unsaid) => true,
-        (_, Site::Other) | (Key::Cookie | Key::Ingress, Site::Unsaid) => false,
+        (_, Site::Other) | (Key::Cookie | Key::Ingress | Key::Network, Site::Unsaid) => false,
     }
 }
 
@@ -191,6 +201,8 @@ mod tests {
         }
         assert!(may_change(Key::Cookie, Site::Own) && !may_change(Key::Cookie, Site::Unsaid));
         assert!(may_change(Key::Ingress, Site::Own) && !may_change(Key::Ingress, Site::Unsaid));
+        assert!(may_change(Key::Network, Site::Own) && !may_change(Key::Network, Site::Unsaid));
+        assert!(!may_change(Key::Network, Site::Other));
         assert!(may_change(Key::Header, Site::Unsaid) && !may_change(Key::Header, Site::Other));
     }
 }

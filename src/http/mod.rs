@@ -20,6 +20,7 @@ mod events;
 mod faces;
 mod front;
 mod inner;
+mod notes;
 mod openapi;
 mod page;
 mod picture;
@@ -36,8 +37,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -50,6 +51,8 @@ use crate::audit;
 use crate::door::Door;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
+use crate::logic::addresses::Addresses;
+use crate::logic::probes::Probes;
 use crate::logic::state::State;
 use crate::logic::topics::Topics;
 
@@ -61,6 +64,8 @@ pub struct Parts {
     pub audit: audit::Log,
     /// Home Assistant's ingress proxy: what comes from this address is signed in already.
     pub ingress_proxy: Option<IpAddr>,
+    /// From where people may come.
+    pub addresses: Addresses,
     /// What one client, and all of them together, may use.
     pub limits: Limits,
     /// Existing folder that only this user may enter; the private socket lives there.
@@ -161,6 +166,10 @@ struct Shared {
     door: Arc<Door>,
     audit: audit::Log,
     ingress_proxy: Option<IpAddr>,
+    addresses: Addresses,
+    /// Told once that a proxy passes requests on that nobody named.
+    unnamed_proxy: Once,
+    probes: Mutex<Probes>,
     limits: Limits,
     socket: PathBuf,
     /// Set by the front when the private socket refuses; the inner server then builds itself anew.
@@ -181,6 +190,7 @@ pub fn new(parts: Parts) -> (Front, Inner) {
         door,
         audit,
         ingress_proxy,
+        addresses,
         limits,
         run_dir,
         events_dir,
@@ -194,6 +204,9 @@ pub fn new(parts: Parts) -> (Front, Inner) {
         door,
         audit,
         ingress_proxy,
+        addresses,
+        unnamed_proxy: Once::new(),
+        probes: Mutex::default(),
         limits,
         socket: run_dir.join("http.sock"),
         broken: AtomicBool::new(false),

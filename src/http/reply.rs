@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
@@ -107,6 +107,9 @@ pub(super) fn problem(problem: &Problem) -> Reply {
     let mut reply = json(status(problem), &problem_body(problem));
     if let Some(seconds) = retry_after(problem) {
         reply.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    if let Problem::AddressRefused { .. } = problem {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Problem::WrongMethod { allowed } = problem
         && let Ok(allowed) = allowed.parse()

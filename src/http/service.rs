@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::access::{self, Key, Refusal, Site};
+use super::notes::Notes;
 use super::reply::{self, Reply};
 use super::route::{Found, Picture, Query, Route};
 use super::table::{Body, Needs, Operation};
@@ -37,9 +38,11 @@ pub(super) enum Outcome {
     Inner(UnixStream, OwnedSemaphorePermit, Caller),
 }
 
-/// Answers one request.
+/// Answers one request, and notes what is worth a note.
 pub(super) async fn answer(shared: &Shared, link: Link, request: Request<Incoming>) -> Outcome {
-    let outcome = handle(shared, link, request).await;
+    let mut notes = Notes::new(&request, link.peer);
+    let outcome = handle(shared, link, request, &mut notes).await;
+    notes.end(shared, outcome.as_ref().err());
     outcome.unwrap_or_else(|problem| Outcome::Reply(reply::problem(&problem)))
 }
 
@@ -55,8 +58,14 @@ struct Asked {
     body: Bytes,
 }
 
-async fn handle(shared: &Shared, link: Link, request: Request<Incoming>) -> Result<Outcome, Problem> {
-    let visitor = Visitor::of(shared, link, request.headers())?;
+async fn handle(
+    shared: &Shared,
+    link: Link,
+    mut request: Request<Incoming>,
+    notes: &mut Notes,
+) -> Result<Outcome, Problem> {
+    let visitor = Visitor::of(shared, link, request.headers_mut())?;
+    notes.came(shared, &visitor, &request);
     check_ascii(&request, visitor.is_ingress)?;
     let found = Found::of(request.uri().path(), request.method())?;
     // Never the query: it may hold the token.
@@ -67,6 +76,7 @@ async fn handle(shared: &Shared, link: Link, request: Request<Incoming>) -> Resu
         Ok(entered) => entered,
         Err(refused) => return Ok(Outcome::Reply(refused)),
     };
+    notes.caller = entered.as_ref().filter(|_| operation.needs != Needs::Nothing).map(|(_, caller)| caller.clone());
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     if is_change {
         // Where no credential is needed, none that travels by itself can be misused.

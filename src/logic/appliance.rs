@@ -185,6 +185,7 @@ impl Appliance {
             Input::PublicAddress(address) => self.public_address(now, address),
             Input::Alarm(alarm) => vec![self.alarm(now, alarm)],
             Input::Access(request) => vec![Effect::Access(request)],
+            Input::Audit(request) => vec![Effect::Audit(request)],
             Input::Ping => return Ok((Answer::Data(json!({ "pong": true })), Vec::new())),
             Input::Discovery(wish) => self.discovery(wish),
             Input::Declined(object) => self.declined(object),

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::accounts;
 use super::admin;
+use super::audit;
 use super::events::Event;
 use super::faces::training::{Job, Training};
 use super::history::{self, Addition};
@@ -16,6 +17,8 @@ use super::request::Discovery;
 pub enum Effect {
     /// Ask the door for something about users or tokens; it answers whoever asked.
     Access(accounts::Request),
+    /// Ask the audit log; it answers whoever asked.
+    Audit(audit::Request),
     /// Tell a camera thread.
     Camera(String, CameraOrder),
     /// Tell a motion loop.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::accounts;
 use super::admin;
+use super::audit;
 use super::command::Command;
 use super::events::Event;
 use super::faces::SelfTest;
@@ -134,6 +135,8 @@ pub enum Input {
     Alarm(Alarm),
     /// Somebody asks for something about users or tokens.
     Access(accounts::Request),
+    /// Somebody asks for entries of the audit log, or to remove them.
+    Audit(audit::Request),
     /// Fresh health figures, and viewers by camera id.
     Health(NodeState, Vec<(String, usize)>),
     /// An event went out; how long it took since the capture.

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod addresses;
 pub mod admin;
 pub mod appliance;
 pub mod audit;
@@ -14,6 +15,7 @@ pub mod discovery;
 pub mod effect;
 pub mod entities;
 pub mod events;
+pub mod exposure;
 pub mod faces;
 pub mod fields;
 pub mod history;
@@ -24,6 +26,7 @@ pub mod motion;
 pub mod pace;
 pub mod picture;
 pub mod preroll;
+pub mod probes;
 pub mod problem;
 pub mod publication;
 pub mod qr;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::access::Role;
 use super::accounts::{self, verbs as access_verbs};
 use super::admin;
+use super::audit;
 use super::command::{Answer, Command};
 use super::entities::on_off;
 use super::faces::training::{self, Training};
@@ -39,15 +40,49 @@ const OWN: [&str; 9] = [
 pub fn verbs() -> impl Iterator<Item = String> {
     let own = OWN.into_iter().chain(admin::VERBS).chain(access_verbs::VERBS).map(str::to_owned);
     let faces = training::VERBS.into_iter().map(|verb| format!("faces/{verb}"));
-    own.chain(faces).chain(history::VERBS.into_iter().map(|verb| format!("events/{verb}")))
+    let events = history::VERBS.into_iter().map(|verb| format!("events/{verb}"));
+    own.chain(faces).chain(events).chain(audit::VERBS.into_iter().map(|verb| format!("audit/{verb}")))
 }
 
+/// Those that change nothing: nobody needs to know later that they were asked.
+const READING: [&str; 14] = [
+    "ping",
+    "why",
+    "discovery/lint",
+    "config/get",
+    "config/validate",
+    "logs",
+    "health",
+    "faces/list",
+    "faces/test",
+    "events/list",
+    "events/get",
+    "users/list",
+    "token/list",
+    "audit/list",
+];
+
+/// Whether a verb changes something. What does not exist changes nothing.
+#[must_use]
+pub fn changes(verb: &str) -> bool {
+    !READING.contains(&verb) && verbs().any(|known| known == verb)
+}
+
+/// Those that remove or restart something, or are about who did what; a login at the broker is not enough for them unless somebody says
+/// so.
+const DRASTIC: [&str; 9] = [
+    "faces/forget",
+    "events/delete",
+    "config/set",
+    "config/reload",
+    "backup",
+    "restart",
+    "discovery/clear",
+    "audit/list",
+    "audit/clear",
+];
 /// Those that only look, so that viewers may ask them.
 const LOOKS: [&str; 6] = ["ping", "health", "why", "events/list", "events/get", "faces/list"];
-/// Those that remove or restart something, beside all of [`access_verbs::VERBS`]; a login at the broker is not enough for them unless somebody
-/// says so.
-const DRASTIC: [&str; 7] =
-    ["faces/forget", "events/delete", "config/set", "config/reload", "backup", "restart", "discovery/clear"];
 /// The word for all others.
 const SAFE: &str = "safe";
 
@@ -73,7 +108,9 @@ pub fn role(verb: &str) -> Role {
     if LOOKS.contains(&verb) { Role::Viewer } else { Role::Admin }
 }
 
-fn is_drastic(verb: &str) -> bool {
+/// Whether a verb removes or restarts something, or is about users, tokens or who did what.
+#[must_use]
+pub fn is_drastic(verb: &str) -> bool {
     DRASTIC.contains(&verb) || access_verbs::VERBS.contains(&verb)
 }
 
@@ -105,6 +142,9 @@ pub fn read(verb: &str, body: &Map<String, Value>, state: &State) -> Result<Inpu
     }
     if let Some(verb) = verb.strip_prefix("events/") {
         return Ok(Input::Events(history::Request::parse(verb, body)?));
+    }
+    if let Some(verb) = verb.strip_prefix("audit/") {
+        return Ok(Input::Audit(audit::Request::parse(verb, body)?));
     }
     let fields = Fields { request: verb, body };
     let plain = |input: Input| fields.only(&[]).map(|()| input);
@@ -268,6 +308,16 @@ mod tests {
             assert!(strange.advice().contains("takes no \"strange\""), "{verb}: {strange}");
         }
         assert_eq!(ask("reboot", &json!({}), &["porch"]).unwrap_err().code(), "not_found");
+    }
+
+    #[test]
+    fn what_only_reads_changes_nothing() {
+        let reading: Vec<String> = verbs().filter(|verb| !changes(verb)).collect();
+        assert!(reading.iter().all(|verb| READING.contains(&verb.as_str())), "{reading:?}");
+        for verb in ["snapshot", "config/set", "restart", "audit/clear", "faces/enrol", "events/pin"] {
+            assert!(changes(verb), "{verb}");
+        }
+        assert!(!changes("nonsense") && !changes("audit/list"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use rumqttc::v5::mqttbytes::v5::Publish;
 use serde_json::{Value, json};
 
-use super::requests::{self, Asker};
+use super::requests::{self, Asker, Note};
 use super::session::{Return, Session};
 use crate::logic::admin;
 use crate::logic::command::{Answer, Command};
@@ -43,8 +43,8 @@ pub(super) async fn receive(session: &mut Session<'_>, message: Publish) {
                 session.log(&format!("{}: {problem}", quoted(topic))).await;
             }
         }
-        Incoming::Set { camera, key } => value(session, &camera, &key, setting, &message).await,
-        Incoming::Press { camera, key } => value(session, &camera, &key, press, &message).await,
+        Incoming::Set { camera, key } => value(session, &camera, &key, ("set", setting), &message).await,
+        Incoming::Press { camera, key } => value(session, &camera, &key, ("press", press), &message).await,
         Incoming::NodePress { key } => node_press(session, &key, &message).await,
         Incoming::Info => session.info_seen(&message.payload).await,
         Incoming::Request { verb } => requests::receive(session, &verb, &message).await,
@@ -74,7 +74,7 @@ async fn value(
     session: &mut Session<'_>,
     camera: &str,
     key: &str,
-    read: fn(&str, &str) -> Result<Command, Problem>,
+    (verb, read): (&str, fn(&str, &str) -> Result<Command, Problem>),
     message: &Publish,
 ) {
     let wanted = if message.payload.len() > LONGEST_VALUE {
@@ -98,7 +98,8 @@ async fn value(
     let id = transaction.as_ref().map(|_| requests::key(message));
     let Some(to) = requests::first_time(session, id.as_deref(), to).await else { return };
     let complaint = Some((session.parts.topics.log(), format!("{}/{}", quoted(camera), quoted(key))));
-    let asker = Asker { to, transaction, key: id, complaint, answers: session.answers.clone() };
+    let note = Some(Note::new(&session.parts.audit, format!("{verb} {}/{}", quoted(camera), quoted(key))));
+    let asker = Asker { to, transaction, key: id, complaint, note, answers: session.answers.clone() };
     let command = wanted.and_then(|text| read(key, &text)).and_then(|command| {
         let is_known = session.parts.state.borrow().cameras.contains_key(camera);
         let unknown = || Problem::NotFound { what: format!("camera {}", quoted(camera)) };
@@ -127,8 +128,9 @@ async fn node_press(session: &mut Session<'_>, key: &str, message: &Publish) {
         Ok(Command::Restart) => {
             let complaint = Some((session.parts.topics.log(), key.to_owned()));
             let to = Return { topics: Vec::new(), correlation: None };
-            let asker =
-                Asker { to, transaction: None, key: None, complaint, answers: session.answers.clone() };
+            let note = Some(Note::new(&session.parts.audit, format!("press {key}")));
+            let answers = session.answers.clone();
+            let asker = Asker { to, transaction: None, key: None, complaint, note, answers };
             requests::send(session, Input::Admin(admin::Request::Restart), asker, |_| Value::Null);
         }
         Ok(other) => tracing::warn!("MQTT: {other:?} is nothing for the node"),

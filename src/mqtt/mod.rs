@@ -24,6 +24,7 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{Outgoing, Transport};
 use tokio::sync::{mpsc, watch};
 
+use crate::audit;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Reply};
 use crate::logic::discovery::Installation;
@@ -110,6 +111,8 @@ pub struct Parts {
     pub hubs: BTreeMap<String, Arc<Hub>>,
     /// Where commands go.
     pub inbox: Inbox,
+    /// Where it is noted who did what.
+    pub audit: audit::Log,
     /// What the appliance wants of the devices in Home Assistant.
     pub discovery: mpsc::UnboundedReceiver<(Discovery, Reply)>,
     /// A private folder for the socket.

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::session::{Answered, Return, Session, error_fields, remark};
+use crate::audit;
+use crate::logic::audit::{Entry, Kind, Level};
 use crate::logic::checksum::sha256;
 use crate::logic::command::Answer;
 use crate::logic::events::{SCHEMA_VERSION, timestamp};
@@ -28,11 +30,42 @@ pub(super) struct Asker {
     pub(super) key: Option<String>,
     /// Where everybody sees a refusal, and what it is about.
     pub(super) complaint: Option<(String, String)>,
+    /// What is written into the audit log; none for what only reads.
+    pub(super) note: Option<Note>,
     pub(super) answers: UnboundedSender<Answered>,
+}
+
+/// What somebody wants, for the audit log. Over MQTT nobody knows who it is: somebody with a login at the broker.
+pub(super) struct Note {
+    log: audit::Log,
+    asked: String,
+}
+
+impl Note {
+    /// `asked` without any value: those of requests may be secret.
+    pub(super) fn new(log: &audit::Log, asked: String) -> Self {
+        Self { log: log.clone(), asked }
+    }
+
+    fn write(self, outcome: Result<(), &Problem>) {
+        let (level, kind, word) = match outcome {
+            // A name that does not exist changes nothing, and anybody could think of a million.
+            Err(Problem::NotFound { .. }) => return,
+            Err(problem @ Problem::NotAllowed { .. }) => (Level::Warning, Kind::Refused, problem.code()),
+            Err(problem) => (Level::Info, Kind::Change, problem.code()),
+            Ok(()) => (Level::Info, Kind::Change, "done"),
+        };
+        let (ts, text) = (Timestamp::now(), format!("{}: {word}", self.asked));
+        let (user, address) = ("mqtt".to_owned(), String::new());
+        self.log.note(Entry { ts, level, kind, alert: false, user, address, text });
+    }
 }
 
 impl Asker {
     pub(super) fn answer(self, outcome: Result<Value, Problem>) {
+        if let Some(note) = self.note {
+            note.write(outcome.as_ref().map(drop));
+        }
         let mut body = json!({ "v": SCHEMA_VERSION, "ts": timestamp(Timestamp::now()) });
         if let Some(transaction) = self.transaction {
             body["transaction"] = transaction;
@@ -64,7 +97,9 @@ pub(super) async fn receive(session: &mut Session<'_>, verb: &str, message: &Pub
     let transaction = body.as_mut().ok().and_then(|body| body.remove("transaction"));
     let key = transaction.as_ref().map(|_| key(message));
     let Some(to) = first_time(session, key.as_deref(), to).await else { return };
-    let asker = Asker { to, transaction, key, complaint: None, answers: session.answers.clone() };
+    let is_noted = request::changes(verb) || request::is_drastic(verb);
+    let note = is_noted.then(|| Note::new(&session.parts.audit, format!("request/{verb}")));
+    let asker = Asker { to, transaction, key, complaint: None, note, answers: session.answers.clone() };
     let input = body.and_then(|body| {
         is_taken(session, verb)?;
         request::read(verb, &body, &session.parts.state.borrow())

@@ -8,6 +8,7 @@
 mod admin;
 mod again;
 mod app;
+mod audit;
 mod camera;
 mod commands;
 mod discovery;
@@ -22,6 +23,7 @@ mod observer;
 mod openapi;
 mod process;
 mod requests;
+mod reset;
 mod story;
 mod telling;
 mod tls;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use doorward::broker::{self, Broker, Limits, Ours, Role, Settings, User};
+use doorward::logic::addresses::Addresses;
 use doorward::shutdown::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,6 +23,7 @@ pub(crate) fn settings(limits: Limits) -> Settings {
         |(name, password): (&str, &str), role| User { name: name.into(), password: password.into(), role };
     Settings {
         bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+        addresses: Addresses::default(),
         users: vec![user(APPLIANCE, Role::Appliance), user(CLIENT, Role::Client)],
         ours: Ours {
             base: BASE.into(),

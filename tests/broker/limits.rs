@@ -1,10 +1,14 @@
 //! Bounds on time and memory, starting and stopping.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use doorward::broker::{self, Limits, Settings};
+use doorward::logic::addresses::{Addresses, List};
 use doorward::shutdown::Shutdown;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::kit::{APPLIANCE, Hello, Kit, Raw, packet, settings, text};
 
@@ -239,4 +243,42 @@ async fn an_address_that_is_not_ours() {
         broker::start(Settings { bind, ..settings(Limits::default()) }, Shutdown::new()).await.err().unwrap();
     let sentence = error.to_string();
     assert!(sentence.contains("192.0.2.1") && sentence.contains("no such address"), "{sentence}");
+}
+
+/// A client from an address that may not come is not even heard; this machine itself always is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_may_not_come_is_closed_at_once() {
+    let Some(other) = other_address() else {
+        println!("SKIPPED: this machine has no address besides loopback to come from");
+        return;
+    };
+    let addresses = Addresses { block: List::parse(&other.to_string()).unwrap(), ..Addresses::default() };
+    let bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let broker = broker::start(Settings { bind, addresses, ..settings(Limits::default()) }, Shutdown::new());
+    let broker = broker.await.unwrap();
+    let kit = Kit { port: broker.local_addr().port(), broker };
+    kit.client(5, "at home").await;
+    for n in 1..=3 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(other, 0)).unwrap();
+        let mut client = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, kit.port))).await.unwrap();
+        let mut heard = Vec::new();
+        // Closed, or reset if it was quicker.
+        let _ = timeout(Duration::from_secs(5), client.read_to_end(&mut heard)).await.expect("it is closed");
+        assert!(heard.is_empty(), "{heard:x?}");
+        kit.until("it is counted", |stats| stats.refused_addresses == n).await;
+    }
+    // To its own address and from there: that is this machine.
+    drop(TcpStream::connect((other, kit.port)).await.unwrap());
+    kit.client(4, "still at home").await;
+    assert_eq!(kit.broker.stats().refused_addresses, 3);
+    kit.broker.stop().await;
+}
+
+/// The address that this machine would use towards others; asking sends nothing.
+fn other_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let own = socket.local_addr().ok()?.ip();
+    (!own.is_loopback()).then_some(own)
 }

@@ -5,6 +5,7 @@
 
 pub mod ingress;
 pub mod log;
+pub mod proxy;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -25,6 +26,7 @@ use doorward::inbox::{Inbox, Reply, Request};
 use doorward::jpeg;
 use doorward::logic::access::Role;
 use doorward::logic::accounts::{Origin, Request as AccessRequest, SelfService, Settings};
+use doorward::logic::addresses::Addresses;
 use doorward::logic::appliance::{Appliance, CameraPlan, Plan};
 use doorward::logic::command;
 use doorward::logic::effect::{CameraOrder, Effect};
@@ -93,6 +95,17 @@ impl Rig {
 
     /// The same, with Home Assistant's ingress proxy at that address.
     pub fn behind(ingress_proxy: Option<IpAddr>, limits: Limits, fps: f64, pictures: Vec<Bytes>) -> Self {
+        Self::among(Addresses::default(), ingress_proxy, limits, fps, pictures)
+    }
+
+    /// The same, with lists of addresses.
+    pub fn among(
+        addresses: Addresses,
+        ingress_proxy: Option<IpAddr>,
+        limits: Limits,
+        fps: f64,
+        pictures: Vec<Bytes>,
+    ) -> Self {
         let plan = CameraPlan { id: CAMERA.into(), name: "Front porch".into(), ..CameraPlan::default() };
         let mut appliance = Appliance::new(Plan { cameras: vec![plan], ..Plan::default() }, now(), 7);
         let (inbox, requests) = Inbox::new();
@@ -100,7 +113,7 @@ impl Rig {
         let size = jpeg::check(&pictures[0]).unwrap();
         let (hub, shutdown) = (Hub::new(), Shutdown::new());
         let run_dir = tempfile::tempdir().unwrap();
-        let (audit_log, _) = audit::Log::new();
+        let (audit_log, noted) = audit::Log::new();
         let mut accounts = AccountsFile::open(run_dir.path()).unwrap();
         let (door, mut keeper) = Door::new(door::Parts {
             local_key: TOKEN,
@@ -114,8 +127,9 @@ impl Rig {
         let door = Arc::new(door);
         let (front, inner) = http::new(Parts {
             door: Arc::clone(&door),
-            audit: audit_log,
+            audit: audit_log.clone(),
             ingress_proxy,
+            addresses,
             limits,
             run_dir: run_dir.path().into(),
             events_dir: run_dir.path().join("events"),
@@ -132,6 +146,8 @@ impl Rig {
         let serve = runtime.spawn(front.serve(listener, shutdown.clone()));
         let mut threads = Vec::new();
         threads.push(std::thread::spawn(move || keeper.run()));
+        let book = audit::Book::open(run_dir.path()).unwrap();
+        threads.push(std::thread::spawn(move || audit::run(book, &noted)));
         let stop = shutdown.clone();
         threads.push(std::thread::spawn(move || inner.run(&stop)));
         let limits =
@@ -141,7 +157,7 @@ impl Rig {
         threads.push(std::thread::spawn(move || archive::run(kept, orders, |_| {}, |_| {})));
         let (stop, slot, asked) = (shutdown.clone(), Arc::clone(&hub), Arc::clone(&door));
         threads.push(std::thread::spawn(move || {
-            let ways = Ways { hub: &slot, archive: &archive, door: &asked };
+            let ways = Ways { hub: &slot, archive: &archive, door: &asked, audit: &audit_log };
             think(&mut appliance, &requests, &tell, &ways, &stop);
         }));
         let (stop, slot, seen) = (shutdown.clone(), Arc::clone(&hub), state.clone());
@@ -238,6 +254,7 @@ struct Ways<'a> {
     hub: &'a Hub,
     archive: &'a Sender<archive::Order>,
     door: &'a Door,
+    audit: &'a audit::Log,
 }
 
 /// The appliance's loop as the app runs it: new state first, then the answer.
@@ -268,8 +285,9 @@ fn think(
 }
 
 fn carry_out(appliance: &mut Appliance, effect: Effect, ways: &Ways<'_>, reply: &mut Option<Reply>) {
-    let Ways { hub, archive, door } = ways;
+    let Ways { hub, archive, door, audit } = ways;
     match effect {
+        Effect::Audit(request) => audit.ask(request, reply.take().unwrap()),
         Effect::Announce(event) => archive.send(archive::Order::Keep(event.entry())).unwrap(),
         Effect::Archive(request) => {
             archive.send(archive::Order::Ask(request, reply.take().unwrap())).unwrap();
