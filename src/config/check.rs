@@ -16,8 +16,8 @@ use super::{
     Access, Broker, Camera, ClientCertificate, ClipCodec, Clips, Config, Detector, Events, Faces, Http, Id,
     Log, LogFormat, Login, Motion, Mqtt, Node, Secret, Server, StartValues, Tls,
 };
-use crate::logic::accounts::Settings;
 use crate::logic::access::Role;
+use crate::logic::accounts::Settings;
 use crate::logic::addresses::{Addresses, List};
 use crate::logic::quiet::Policy;
 use crate::logic::request::Allowed;

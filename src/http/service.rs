@@ -76,7 +76,8 @@ async fn handle(
         Ok(entered) => entered,
         Err(refused) => return Ok(Outcome::Reply(refused)),
     };
-    notes.caller = entered.as_ref().filter(|_| operation.needs != Needs::Nothing).map(|(_, caller)| caller.clone());
+    notes.caller =
+        entered.as_ref().filter(|_| operation.needs != Needs::Nothing).map(|(_, caller)| caller.clone());
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     if is_change {
         // Where no credential is needed, none that travels by itself can be misused.

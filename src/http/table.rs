@@ -159,8 +159,8 @@ const fn param(name: &'static str, kind: &'static str, what: &'static str) -> Pa
 }
 
 const CAMERA: Param = param("camera", "string", "id of a camera");
-const FROM: Param = param("from", "time", "the beginning");
-const TO: Param = param("to", "time", "the end");
+const FROM: Param = param("from", "when", "the beginning");
+const TO: Param = param("to", "when", "the end");
 const OFFSET: Param = param("offset", "integer(0..100000000)", "how many of the newest to skip");
 
 /// Every route. Of two that fit, the first is meant.
