@@ -23,6 +23,7 @@ mod access;
 mod address;
 mod admin;
 mod again;
+mod audit;
 mod cameras;
 pub mod client;
 mod crew;
@@ -47,7 +48,6 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::audit;
 use crate::broker::{self, Broker};
 use crate::config::{Config, Secret};
 use crate::door::{self, Door, Keeper};
@@ -56,7 +56,6 @@ use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::logic::accounts::{Book, Pairing};
 use crate::logic::appliance::{Appliance, Plan};
-use crate::logic::audit::{Entry, Kind, Level};
 use crate::logic::discovery::Installation;
 use crate::logic::input::Now;
 use crate::logic::state::State;
@@ -241,7 +240,7 @@ struct Workshop {
     public_address: Option<String>,
     declined: BTreeSet<String>,
     archive: record::Opened,
-    audit: audit::Book,
+    audit: crate::audit::Book,
     setups: Vec<CameraSetup>,
     listener: std::net::TcpListener,
     run_dir: address::RunDir,
@@ -270,7 +269,7 @@ impl Workshop {
             public_address: stored.public_address,
             declined: stored.declined,
             archive: record::open(config)?,
-            audit: audit::Book::open(&config.data_dir)?,
+            audit: crate::audit::Book::open(&config.data_dir)?,
             setups,
             listener: http::bind(config.http.bind)?,
             run_dir: address::RunDir::new()?,
@@ -352,12 +351,8 @@ impl Workshop {
             orders.clips = record.film(&mut crew, config, &id, number, hub, &cameras);
             executor.add_camera(id, orders);
         }
-        let (audit_log, noted) = audit::Log::new();
-        core.spawn("audit", move || audit::run(audit_book, &noted));
+        let audit_log = audit::start(&mut core, audit_book, config, now.wall);
         executor.audit = Some(audit_log.clone());
-        if config.access.lists_disabled {
-            tell_open(&audit_log, now.wall);
-        }
         let parts = door::Parts {
             local_key: secrets.http_token.expose(),
             settings: config.accounts,
@@ -515,16 +510,6 @@ fn save_accounts(mut file: AccountsFile) -> door::Save {
 /// The pairing code of this start, while there is no user.
 fn first_code(door: &Door, keeper: &mut Keeper) -> anyhow::Result<Option<Pairing>> {
     door.needs_setup().then(|| keeper.pair(Timestamp::now())).transpose().map_err(anyhow::Error::msg)
-}
-
-/// Begun with `--disable-ip-lists`: that shall not go unnoticed.
-fn tell_open(log: &audit::Log, ts: Timestamp) {
-    let text =
-        "Begun with --disable-ip-lists: everybody may come, whatever access.allow and access.block say.";
-    tracing::warn!("{text} Begin again without it as soon as you are in");
-    let (user, address) = (String::new(), String::new());
-    let (level, kind) = (Level::Warning, Kind::System);
-    log.note(Entry { ts, level, kind, alert: false, user, address, text: text.into() });
 }
 
 /// Where this node speaks.

@@ -16,9 +16,8 @@ use crate::store::Claim;
 
 /// What of the data folder goes: its beginning, and what it is. What was set aside (`state.json.damaged-1`), logs of databases and what a power
 /// cut left (`state.json.tmp`) begin so too.
-const OURS: [(&str, &str); 8] = [
-    ("accounts.json", "users and their sessions"),
-    ("tokens.json", "tokens"),
+const OURS: [(&str, &str); 7] = [
+    ("accounts.json", "users, sessions and tokens"),
     ("secrets.json", "secrets"),
     ("identity.json", "identity"),
     ("state.json", "settings"),

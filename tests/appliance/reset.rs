@@ -108,7 +108,7 @@ fn a_factory_reset_leaves_the_configuration_and_nothing_of_people() {
     assert_eq!(names(&data), ["backups", "doorward.toml", "doorward.toml.bak", "eventsource.txt"], "{told}");
     assert!(place.path().join("elsewhere/keep.jpg").exists());
     for part in
-        ["3 photos", "users and their sessions", "audit log", "retained topics from the broker", "kept  "]
+        ["3 photos", "users, sessions and tokens", "audit log", "retained topics from the broker", "kept  "]
     {
         assert!(told.contains(part), "{part}: {told}");
     }
