@@ -269,7 +269,7 @@ fn no_secret_is_in_a_log_line() {
     Mjpeg::open(rig.address, &format!("?token={TOKEN}")).unwrap().next().unwrap();
     let session = rig.user("anna", Role::Admin);
     let token = rig.token(Role::Stream, Some(rig::CAMERA), None);
-    Mjpeg::open_with(rig.address, &format!("?token={token}"), "").unwrap().next().unwrap();
+    Mjpeg::open_as(rig.address, &format!("?token={token}"), "").unwrap().next().unwrap();
     let own = format!("Cookie: doorward={session}\r\nOrigin: http://test\r\n");
     let mut answers = Vec::new();
     for (method, path, body) in [

@@ -454,7 +454,7 @@ fn people_sign_in_and_out() {
 }
 
 fn open_stream(rig: &Rig, headers: &str) -> Mjpeg {
-    Mjpeg::open_with(rig.address, "", headers).unwrap()
+    Mjpeg::open_as(rig.address, "", headers).unwrap()
 }
 
 fn ends_within_a_second(mut viewer: Mjpeg) {

@@ -2,9 +2,13 @@
 //!
 //! Not here: what the commands do; see `main` and `crate::app`.
 
+mod accounts;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use accounts::{OfFile, OneUser, PasswordFrom, Token, User};
 
 /// A camera appliance for Home Assistant: motion and the faces of the household over MQTT, with no cloud.
 #[derive(Clone, Parser)]
@@ -107,6 +111,18 @@ pub enum Command {
     },
     /// Have the running appliance begin again, with everything read anew.
     Restart,
+    /// Users who sign in on the page. Asks the running appliance; when none runs, works on its file.
+    #[command(subcommand)]
+    User(User),
+    /// Tokens: keys for programs. Asks the running appliance; when none runs, works on its file. Answers are JSON.
+    #[command(subcommand)]
+    Token(Token),
+    /// Have the running appliance make a new pairing code for the first user.
+    Pair {
+        /// Draw it as a QR code too.
+        #[arg(long)]
+        qr: bool,
+    },
     /// Look at what the broker holds of this appliance, say what Home Assistant would refuse or miss, and what to do; exit with 0 only
     /// if there is no fault.
     Doctor,

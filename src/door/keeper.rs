@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::room::Room;
 use super::{Save, Served, Task, hash};
+use crate::journal::ON_SITE;
 use crate::logic::access::{Caller, How, Role};
 use crate::logic::accounts::{
     Account, Attempts, Book, Judged, Origin, Outcome, Pairing, Pending, Request, SelfService, Settings,
@@ -74,7 +76,10 @@ impl Keeper {
             let now = Now { instant: Instant::now(), wall: Timestamp::now() };
             match task {
                 Task::Verb(request, reply) => reply(self.verb(request, now).map(Answer::Data)),
-                Task::SelfService(wish, origin, tell) => tell(self.serve(wish, &origin, now)),
+                Task::SelfService(wish, origin, tell) => {
+                    self.room.waiting.fetch_sub(1, Ordering::Relaxed);
+                    tell(self.serve(wish, &origin, now));
+                }
             }
         }
     }
@@ -89,13 +94,18 @@ impl Keeper {
         }
         let pairing = Pairing::new(random()?, now);
         // The one secret that belongs into a log: it makes the first user, once, within a quarter of an hour.
-        tracing::info!(
-            "there is no user yet; the pairing code for the first one is {} until {}",
+        tracing::info!(target: ON_SITE, "there is no user yet; the pairing code for the first one is {} until {}",
             pairing.code(),
             pairing.until()
         );
         self.pairing = Some(pairing.clone());
         Ok(pairing)
+    }
+
+    /// The pairing code, if there is one.
+    #[must_use]
+    pub fn pairing(&self) -> Option<&Pairing> {
+        self.pairing.as_ref()
     }
 
     /// Ends the sessions of outside identities that may not come in any more; `role` tells what a mail address may do.

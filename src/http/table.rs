@@ -372,7 +372,11 @@ pub(super) static TABLE: &[Row] = &[
                 query: &[
                     FROM,
                     TO,
-                    param("level", "string", "info, warning or alert: only entries that matter so much or more"),
+                    param(
+                        "level",
+                        "string",
+                        "info, warning or alert: only entries that matter so much or more",
+                    ),
                     param("type", "string", "kinds such as sign_in or refused; several with commas"),
                     param("user", "string", "only entries of this user"),
                     param("address", "string", "only entries with this address on the way"),

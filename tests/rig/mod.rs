@@ -452,11 +452,11 @@ pub struct Mjpeg {
 impl Mjpeg {
     /// Opens the stream with the local key, or says which status it got instead.
     pub fn open(address: SocketAddr, query: &str) -> Result<Self, Answer> {
-        Self::open_with(address, query, &bearer())
+        Self::open_as(address, query, &bearer())
     }
 
     /// The same with header lines of one's own.
-    pub fn open_with(address: SocketAddr, query: &str, headers: &str) -> Result<Self, Answer> {
+    pub fn open_as(address: SocketAddr, query: &str, headers: &str) -> Result<Self, Answer> {
         Self::open_path(address, &format!("/api/cameras/{CAMERA}/stream.mjpeg{query}"), headers)
     }
 
