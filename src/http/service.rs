@@ -161,6 +161,8 @@ async fn dispatch(shared: &Shared, asked: Asked) -> Result<Outcome, Problem> {
     let caller = entered.map(|(_, caller)| caller);
     let reply = match route {
         Route::Page => page::page(is_framed),
+        Route::SignInPage if shared.door.needs_setup() => page::set_up(StatusCode::OK),
+        Route::SignInPage => page::sign_in(StatusCode::OK),
         Route::StatusPage => page::status(is_framed),
         Route::Health => api::health(shared),
         Route::OpenApi => reply::json(StatusCode::OK, &openapi::document()),

@@ -175,6 +175,16 @@ pub(super) static TABLE: &[Row] = &[
         }],
     },
     Row {
+        path: "/sign-in",
+        operations: &[Operation {
+            summary: "the page to sign in, for those too who need not; before there is a user, the page of the first run",
+            needs: Needs::Nothing,
+            answers: &[HTML],
+            route: |_| Ok(Route::SignInPage),
+            ..GET
+        }],
+    },
+    Row {
         path: "/status",
         operations: &[Operation {
             summary: "the page about the own account, users, tokens and the audit log",
