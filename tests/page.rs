@@ -419,6 +419,17 @@ fn the_page_works_in_home_assistants_side_bar() {
     );
     controls_work(&browser, &rig);
     browser.shoot("side-bar-1280", 1280, 900, "light");
+    browser.wait_until("document.getElementById('account').textContent.includes('Jürgen')");
+    assert_eq!(browser.run("return document.getElementById('sign-out').hidden"), json!(true));
+    browser.run("document.getElementById('account').click()");
+    browser.wait_until("document.getElementById('you')?.textContent.includes('Home Assistant')");
+    browser.wait_until("document.getElementById('users').textContent.includes('Nobody has an account')");
+    assert_eq!(
+        browser.run("return document.getElementById('own').hidden"),
+        json!(true),
+        "there is no password"
+    );
+    browser.shoot("side-bar-status-390", 390, 844, "dark");
     let faults: Vec<_> =
         browser.log("browser").into_iter().filter(|entry| entry["level"] == "SEVERE").collect();
     let expected = |entry: &Value| entry["message"].as_str().unwrap().contains("entities/fps");

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 /// What a browser says of our own page.
 const OWN_SITE: &str = "Sec-Fetch-Site: same-origin\r\n";
 /// The routes that nobody needs a credential for.
-const OPEN: [&str; 4] = ["GET /healthz", "GET /api/v1/session", "POST /api/v1/session", "POST /api/v1/setup"];
+const OPEN: [&str; 5] =
+    ["GET /healthz", "GET /sign-in", "GET /api/v1/session", "POST /api/v1/session", "POST /api/v1/setup"];
 
 /// One method at one path of the document.
 struct Operation {

@@ -187,6 +187,21 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_ends_with_its_session_and_stays_on_tls() {
+        let now: Timestamp = "2026-05-01T12:00:00Z".parse().unwrap();
+        let until = |seconds| now + jiff::SignedDuration::from_secs(seconds);
+        let rest = "Path=/; HttpOnly; SameSite=Strict";
+        assert_eq!(set_cookie("s", until(90), now, true), format!("doorward=s; Max-Age=90; {rest}; Secure"));
+        assert_eq!(set_cookie("s", until(90), now, false), format!("doorward=s; Max-Age=90; {rest}"));
+        assert_eq!(
+            set_cookie("s", until(-5), now, false),
+            format!("doorward=s; Max-Age=0; {rest}"),
+            "never below nothing"
+        );
+        assert_eq!(clear_cookie(), format!("doorward=; Max-Age=0; {rest}"));
+    }
+
+    #[test]
     fn other_sites_change_nothing() {
         for (pairs, expected) in [
             (vec![("sec-fetch-site", "same-origin"), ("origin", "http://a")], Site::Own),

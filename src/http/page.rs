@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, SET_COOKIE};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use super::reply::{self, Reply};
@@ -84,16 +84,6 @@ pub(super) fn set_up(status: StatusCode) -> Reply {
 /// The page that asks for name and password, with the status that says why.
 pub(super) fn sign_in(status: StatusCode) -> Reply {
     SIGN_IN.reply(status)
-}
-
-/// Sets the cookie and leads to the page without the token, so that it leaves the address bar and the history.
-pub(super) fn signed_in(cookie: &str) -> Reply {
-    let mut reply = reply::body(StatusCode::SEE_OTHER, HTML, "");
-    reply.headers_mut().insert(LOCATION, HeaderValue::from_static("./"));
-    if let Ok(cookie) = cookie.parse() {
-        reply.headers_mut().insert(SET_COOKIE, cookie);
-    }
-    reply
 }
 
 #[cfg(test)]

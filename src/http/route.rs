@@ -24,6 +24,8 @@ const FPS: std::ops::RangeInclusive<f64> = 0.1..=60.0;
 pub(super) enum Route {
     /// The page.
     Page,
+    /// The page to sign in.
+    SignInPage,
     /// The page about account, users, tokens and the audit log.
     StatusPage,
     /// How we are, for supervisors.

@@ -1,7 +1,8 @@
 //! The shapes of JSON that REST takes and answers, in a few words each, for the OpenAPI document.
 //!
 //! A shape is a list of `field:type`. After the name, `?` says that the field may be missing; after the type, that it may be null. Types are
-//! `string`, `integer`, `number`, `boolean`, `time`, `date`, `secret`, `role` (viewer, admin), `kind` (those and stream), `switch` (as a query has it), `any`, ranges such as
+//! `string`, `integer`, `number`, `boolean`, `time`, `when` (a time or nothing), `date`, `secret`, `role` (viewer, admin), `kind` (those and stream),
+//! `switch` (as a query has it), `any`, ranges such as
 //! `integer(1..500)` and lengths such as `string(1..64)`, the name of another shape, and `[type]` for a list.
 //! Not here: which operation has which ([`super::table`]).
 
@@ -108,6 +109,8 @@ pub(super) fn of(kind: &str) -> Value {
     let mut schema = match word {
         "string" | "integer" | "number" | "boolean" => json!({ "type": word }),
         "time" => json!({ "type": "string", "format": "date-time" }),
+        // In a query: empty is not given.
+        "when" => json!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "maxLength": 0 }] }),
         "date" => json!({ "type": "string", "format": "date" }),
         "secret" => json!({ "type": "string", "format": "password", "minLength": 1 }),
         "role" => json!({ "type": "string", "enum": ["viewer", "admin"] }),

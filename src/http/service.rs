@@ -100,7 +100,8 @@ async fn handle(
         Ok(entered) => entered,
         Err(refused) => return Ok(Outcome::Reply(refused)),
     };
-    notes.caller = entered.as_ref().map(|(_, caller)| caller.clone());
+    notes.caller =
+        entered.as_ref().filter(|_| operation.needs != Needs::Nothing).map(|(_, caller)| caller.clone());
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     if is_change {
         // Where no credential is needed, none that travels by itself can be misused.
@@ -184,6 +185,8 @@ async fn dispatch(shared: &Shared, asked: Asked) -> Result<Outcome, Problem> {
     let caller = entered.map(|(_, caller)| caller);
     let reply = match route {
         Route::Page => page::page(is_framed),
+        Route::SignInPage if shared.door.needs_setup() => page::set_up(StatusCode::OK),
+        Route::SignInPage => page::sign_in(StatusCode::OK),
         Route::StatusPage => page::status(is_framed),
         Route::Health => api::health(shared),
         Route::OpenApi => reply::json(StatusCode::OK, &openapi::document()),

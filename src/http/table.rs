@@ -165,8 +165,8 @@ const fn param(name: &'static str, kind: &'static str, what: &'static str) -> Pa
 }
 
 const CAMERA: Param = param("camera", "string", "id of a camera");
-const FROM: Param = param("from", "time", "the beginning");
-const TO: Param = param("to", "time", "the end");
+const FROM: Param = param("from", "when", "the beginning");
+const TO: Param = param("to", "when", "the end");
 const OFFSET: Param = param("offset", "integer(0..100000000)", "how many of the newest to skip");
 
 /// Every route. Of two that fit, the first is meant.
@@ -177,6 +177,16 @@ pub(super) static TABLE: &[Row] = &[
             summary: "the page; without a credential, the page to sign in",
             answers: &[HTML],
             route: |_| Ok(Route::Page),
+            ..GET
+        }],
+    },
+    Row {
+        path: "/sign-in",
+        operations: &[Operation {
+            summary: "the page to sign in, for those too who need not; before there is a user, the page of the first run",
+            needs: Needs::Nothing,
+            answers: &[HTML],
+            route: |_| Ok(Route::SignInPage),
             ..GET
         }],
     },
@@ -378,10 +388,14 @@ pub(super) static TABLE: &[Row] = &[
                 query: &[
                     FROM,
                     TO,
-                    param("level", "string", "only entries of this weight"),
-                    param("type", "string", "only entries of this kind"),
-                    param("user", "string", "only entries about this user"),
-                    param("address", "string", "only entries from this address"),
+                    param(
+                        "level",
+                        "string",
+                        "info, warning or alert: only entries that matter so much or more",
+                    ),
+                    param("type", "string", "kinds such as sign_in or refused; several with commas"),
+                    param("user", "string", "only entries of this user"),
+                    param("address", "string", "only entries with this address on the way"),
                     param("alert", "boolean", "only those that people were told of, or only the others"),
                     param("limit", "integer(1..500)", "entries at most, 100 if not given"),
                     OFFSET,

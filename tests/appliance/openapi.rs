@@ -19,17 +19,17 @@ const LEFT_OUT: [(&str, &str); 4] = [
     // Its secret would be the only thing that differs from the other tokens, and they pile up.
     ("operation-id", "post_tokens"),
 ];
-/// Five hundreds, other statuses and types than promised, other shapes than promised, doors that open without a key, methods that should not
-/// be there, and bodies that should have been refused.
+/// Five hundreds, other statuses and types than promised, other shapes than promised, methods that should not be there, and bodies and
+/// queries that should have been refused. Doors that open without a key are `tests/routes.rs`'s: here too many wrong keys would be told to wait.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,\
-                      ignored_auth,unsupported_method,negative_data_rejection";
+                      unsupported_method,negative_data_rejection";
 
 /// What stands in paths, so that there is something behind most of them.
 const PLACES: &str = "[parameters]\n\"path.camera\" = \"porch\"\n\"path.key\" = \"fps\"\n";
 
 #[test]
 fn schemathesis_finds_nothing_wrong() {
-    let home = Home::embedded(&["cameras.porch.source=demo", "cameras.porch.motion.enabled=false"]);
+    let home = Home::embedded(&["cameras.porch.source=demo"]);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut command = tool(&std::env::var("DOORWARD_PYTHON").unwrap_or_else(|_| "python3".into()));
     std::fs::write(folder.path().join("schemathesis.toml"), PLACES).expect("a file");
@@ -37,8 +37,8 @@ fn schemathesis_finds_nothing_wrong() {
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json"));
     command.arg("--url").arg(format!("http://{}", home.facts.http));
     command.arg("--header").arg(format!("Authorization: Bearer {}", home.facts.token.expose()));
-    command.args(["--checks", CHECKS, "--max-examples", "6", "--phases", "examples,coverage,fuzzing"]);
-    command.args(["--seed", "1", "--generation-deterministic", "--generation-database", "none"]);
+    command.args(["--checks", CHECKS, "--max-examples", "5", "--phases", "coverage,fuzzing"]);
+    command.args(["--generation-deterministic"]);
     command.args(["--no-shrink", "--request-timeout", "10", "--no-color", "--warnings", "off"]);
     for (kind, value) in LEFT_OUT {
         command.arg(format!("--exclude-{kind}")).arg(value);
