@@ -21,6 +21,8 @@ use crate::shutdown::Shutdown;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A still camera repeats its picture so often, so that a viewer who has left is noticed and proxies keep the line open.
 const REPEAT: Duration = Duration::from_secs(5);
+/// A viewer who wants few pictures still sees a card as soon as it is shown.
+const GLANCE: Duration = Duration::from_millis(200);
 
 const STREAM_TYPE: &str = "multipart/x-mixed-replace; boundary=frame";
 const BOUNDARY: &[u8] = b"\r\n--frame\r\n";
@@ -47,7 +49,8 @@ pub(super) fn answer(
         }
         Ok(Route::Stream { camera, pace }) => match hub(shared, &camera) {
             Ok(hub) => {
-                stream(hub, pace, asked.only_head, to, shutdown)?;
+                let is_private = || is_private(shared, &camera);
+                stream(hub, is_private, pace, asked.only_head, to, shutdown)?;
                 Ok(())
             }
             Err(problem) => Err(problem),
@@ -81,12 +84,18 @@ fn hub<'a>(shared: &'a Shared, camera: &str) -> Result<&'a Arc<Hub>, Problem> {
     shared.hubs.get(camera).ok_or_else(|| Problem::NotFound { what: format!("camera {}", quoted(camera)) })
 }
 
+/// Whether nothing of the camera may be seen. The state knows it before the camera's thread has put the card into the slot.
+fn is_private(shared: &Shared, camera: &str) -> bool {
+    shared.state.borrow().cameras.get(camera).is_some_and(|camera| camera.settings.privacy)
+}
+
 /// What is done, or the problem to tell; outside, that the client has gone.
 pub(super) type Served = io::Result<Result<(), Problem>>;
 
 /// The newest frame. A drawn card is sent too, so that whoever looks sees the reason, but with the status of a failure.
 fn still(shared: &Shared, camera: &str, only_head: bool, to: &mut dyn Write) -> Served {
     let frame = match hub(shared, camera).map(|hub| hub.latest()) {
+        Ok(Some(frame)) if frame.live && is_private(shared, camera) => return Ok(Err(Problem::Privacy)),
         Ok(Some(frame)) => frame,
         Ok(None) => return Ok(Err(Problem::NoSignal)),
         Err(problem) => return Ok(Err(problem)),
@@ -106,6 +115,7 @@ fn still(shared: &Shared, camera: &str, only_head: bool, to: &mut dyn Write) -> 
 
 fn stream(
     hub: &Arc<Hub>,
+    is_private: impl Fn() -> bool,
     pace: Option<Duration>,
     only_head: bool,
     to: &mut dyn Write,
@@ -131,14 +141,21 @@ fn stream(
                 Some(_) | None => continue,
             },
         };
+        if frame.live && is_private() {
+            continue;
+        }
         part(&frame, to)?;
         let now = Instant::now();
         last = Some((frame, now));
         if let Some(pace) = pace {
             // Kept on the beat, unless the source is slower than asked.
             due = (due + pace).max(now.checked_sub(pace).unwrap_or(now));
-            if shutdown.wait(due.saturating_duration_since(now)) {
-                return Ok(());
+            let is_card = || hub.latest().is_some_and(|frame| !frame.live);
+            let was_live = last.as_ref().is_some_and(|(frame, _)| frame.live);
+            while Instant::now() < due && !(was_live && is_card()) {
+                if shutdown.wait(due.saturating_duration_since(Instant::now()).min(GLANCE)) {
+                    return Ok(());
+                }
             }
         }
     }

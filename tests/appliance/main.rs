@@ -19,6 +19,7 @@ mod kit;
 #[path = "../rig/log.rs"]
 mod log;
 mod observer;
+mod privacy;
 mod process;
 mod requests;
 mod story;
