@@ -49,10 +49,11 @@ use tokio::sync::watch;
 use crate::audit;
 use crate::broker::{self, Broker};
 use crate::config::{Config, Secret};
-use crate::door::Door;
+use crate::door::{self, Door, Keeper};
 use crate::http;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
+use crate::logic::accounts::{Book, Pairing};
 use crate::logic::appliance::{Appliance, Plan};
 use crate::logic::discovery::Installation;
 use crate::logic::input::Now;
@@ -60,7 +61,7 @@ use crate::logic::state::State;
 use crate::logic::topics::Topics;
 use crate::mqtt::{self, Outbox};
 use crate::shutdown::Shutdown;
-use crate::store::{Claim, IdentityFile, Secrets, StateFile};
+use crate::store::{AccountsFile, Claim, IdentityFile, OpenedAccounts, Secrets, StateFile};
 use admin::Admin;
 use crew::Crew;
 use executor::Executor;
@@ -118,8 +119,10 @@ pub struct Facts {
     pub http: SocketAddr,
     /// The page's address as other machines see it.
     pub url: String,
-    /// Opens the page and the streams.
+    /// The local key: opens everything, from this machine itself only.
     pub token: Secret,
+    /// Makes the first user; none if there is one.
+    pub pairing: Option<Pairing>,
     /// Where the embedded broker listens, if it runs.
     pub broker: Option<SocketAddr>,
     /// User and password for Home Assistant and for people, if the embedded broker runs.
@@ -231,6 +234,7 @@ struct Workshop {
     secrets: Secrets,
     first_run: bool,
     identity: IdentityFile,
+    accounts: OpenedAccounts,
     state_file: StateFile,
     public_address: Option<String>,
     declined: BTreeSet<String>,
@@ -248,14 +252,17 @@ impl Workshop {
         let claim = Claim::take(&config.data_dir)?;
         let (mut identity, identity_warning) = IdentityFile::open(&config.data_dir)?;
         let (state_file, stored, state_warning) = StateFile::open(&config.data_dir)?;
+        let mut accounts = AccountsFile::open(&config.data_dir)?;
         let warnings = opened.warnings.into_iter().chain(identity_warning).chain(state_warning);
         warnings.for_each(|warning| tracing::warn!("{warning}"));
+        std::mem::take(&mut accounts.warnings).iter().for_each(|warning| tracing::error!("{warning}"));
         let setups = plan::cameras(config, &stored, &mut identity)?;
         plan::prepare_faces(config, &setups)?;
         Ok(Self {
             secrets: opened.secrets,
             first_run: opened.created,
             identity,
+            accounts,
             state_file,
             public_address: stored.public_address,
             declined: stored.declined,
@@ -277,7 +284,7 @@ impl Workshop {
             }
             None => None,
         };
-        let facts = self.facts(config, broker.as_ref());
+        let mut facts = self.facts(config, broker.as_ref());
         let (mut crew, mut core) = (Crew::new(), Crew::new());
         let (inbox, requests) = Inbox::new();
         let outbox = Outbox::new();
@@ -292,8 +299,19 @@ impl Workshop {
             discovery: config.mqtt.discovery,
             picture_interval: config.mqtt.picture_interval,
         };
-        let Self { setups, identity, state_file, listener, run_dir, claim, topics, secrets, archive, .. } =
-            self;
+        let Self {
+            setups,
+            identity,
+            accounts,
+            state_file,
+            listener,
+            run_dir,
+            claim,
+            topics,
+            secrets,
+            archive,
+            ..
+        } = self;
         let (public_address, declined) = (self.public_address, self.declined);
 
         let now = Now { instant: Instant::now(), wall: Timestamp::now() };
@@ -331,7 +349,16 @@ impl Workshop {
         }
         let (audit_log, audit_orders) = audit::Log::new();
         core.spawn("audit", move || audit_orders.iter().for_each(drop));
-        let (door, keeper) = Door::new(secrets.http_token.expose(), inbox.clone(), audit_log.clone());
+        let parts = door::Parts {
+            local_key: secrets.http_token.expose(),
+            settings: config.accounts,
+            save: save_accounts(accounts.file),
+            book: accounts.book,
+            inbox: inbox.clone(),
+            audit: audit_log.clone(),
+        };
+        let (door, mut keeper) = Door::new(parts);
+        facts.pairing = first_code(&door, &mut keeper)?;
         let door = Arc::new(door);
         core.spawn("door", move || keeper.run());
         executor.door = Some(Arc::clone(&door));
@@ -433,6 +460,7 @@ impl Workshop {
             http,
             url: config.http.url.clone().unwrap_or_else(|| address::page_url(http)),
             token: self.secrets.http_token.clone(),
+            pairing: None,
             broker: broker.map(Broker::local_addr),
             broker_login: broker.map(|_| login),
             base_topic: self.topics.base().into(),
@@ -465,6 +493,16 @@ impl Workshop {
             },
         }
     }
+}
+
+/// How accounts get into their file.
+fn save_accounts(mut file: AccountsFile) -> door::Save {
+    Box::new(move |book: &Book| file.save(book).map_err(|error| error.source.to_string()))
+}
+
+/// The pairing code of this start, while there is no user.
+fn first_code(door: &Door, keeper: &mut Keeper) -> anyhow::Result<Option<Pairing>> {
+    door.needs_setup().then(|| keeper.pair(Timestamp::now())).transpose().map_err(anyhow::Error::msg)
 }
 
 /// Where this node speaks.

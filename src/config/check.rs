@@ -17,6 +17,7 @@ use super::{
     Broker, Camera, ClientCertificate, ClipCodec, Clips, Config, Detector, Events, Faces, Http, Id, Log,
     LogFormat, Login, Motion, Mqtt, Node, Secret, Server, StartValues, Tls,
 };
+use crate::logic::accounts::Settings;
 use crate::logic::quiet::Policy;
 use crate::logic::request::Allowed;
 use crate::logic::source::Spec;
@@ -36,6 +37,7 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         mqtt: mqtt(values, server, faults),
         broker,
         http,
+        accounts: accounts(values),
         events: events(values),
         quiet: quiet(values),
         faces: faces(values, &data_dir),
@@ -46,6 +48,13 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         public_address: outward::public_address(values, faults),
         oidc: oidc::oidc(values, faults),
         data_dir,
+    }
+}
+
+fn accounts(values: &Values) -> Settings {
+    Settings {
+        session_days: values.integer("accounts.session_days"),
+        min_password: values.integer("accounts.min_password"),
     }
 }
 

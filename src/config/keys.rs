@@ -105,6 +105,10 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section { path: "broker", doc: "The embedded MQTT broker, for homes that have none." },
     Section { path: "http", doc: "The web page, the streams and the API." },
+    Section {
+        path: "accounts",
+        doc: "Users who sign in with a name and a password. They are made on the page, or with `doorward user add`: docs/accounts.md.",
+    },
     Section { path: "events", doc: "The events that are kept, and how often people are told." },
     Section { path: "faces", doc: "Finding and recognising faces, for all cameras." },
     Section {
@@ -214,6 +218,11 @@ pub(super) const KEYS: &[Key] = &[
         "How many live streams may be watched at once."),
     key("http.max_connections", integer(256, 1, 10_000, ""),
         "How many connections may be open at once, the viewers among them."),
+
+    key("accounts.session_days", integer(30, 1, 365, "days"),
+        "After how many days somebody who has signed in has to do so again."),
+    key("accounts.min_password", integer(10, 8, 64, "characters"),
+        "How long a new password has to be at least. Length is all that makes a password good; which signs are in it is up to you."),
 
     key("events.keep_days", integer(30, 0, 3650, "days"),
         "Events older than this are removed, except those that you have pinned. 0 keeps them for ever."),

@@ -38,6 +38,7 @@ pub use outward::{Ask, Form, Hook, Mail, Notify, PublicAddress, Question, Securi
 pub use secret::Secret;
 pub use sources::{Found, FoundBroker, Sources};
 
+use crate::logic::accounts::Settings;
 use crate::logic::picture::Rect;
 use crate::logic::quiet::Policy;
 use crate::logic::request::Allowed;
@@ -78,6 +79,8 @@ pub struct Config {
     pub broker: Option<Broker>,
     /// The HTTP side.
     pub http: Http,
+    /// How long sessions hold, and what passwords need.
+    pub accounts: Settings,
     /// The events that are kept.
     pub events: Events,
     /// Which events are for nobody's telephone.

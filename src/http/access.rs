@@ -96,9 +96,18 @@ pub(super) fn check(
     Err(refusal)
 }
 
+/// The header that keeps a session in the browser until it ends. Scripts cannot read the cookie, and no other site's page can make the
+/// browser send it. It belongs to the whole host: under which path a proxy shows us nobody tells us, and what is set by
+/// `…/api/v1/session` without a path would not go with the page.
+pub(super) fn set_cookie(secret: &str, until: Timestamp, now: Timestamp, is_secure: bool) -> String {
+    let seconds = until.duration_since(now).as_secs().max(0);
+    let secure = if is_secure { "; Secure" } else { "" };
+    format!("{COOKIE_NAME}={secret}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}")
+}
+
 /// The header that makes a browser forget a cookie that is no longer right.
 pub(super) fn clear_cookie() -> String {
-    format!("{COOKIE_NAME}=; Max-Age=0; HttpOnly; SameSite=Strict")
+    format!("{COOKIE_NAME}=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict")
 }
 
 /// Whether the request shows our cookie, right or wrong.

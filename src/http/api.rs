@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use super::reply::{self, Reply};
@@ -110,14 +110,26 @@ pub(super) async fn take_snapshot(shared: &Shared, id: &str) -> Result<Reply, Pr
     }
 }
 
-/// `POST /api/requests/<verb>`: what MQTT takes on `request/<verb>`.
-pub(super) async fn request(shared: &Shared, verb: &str, body: &[u8]) -> Result<Reply, Problem> {
-    let mut fields = request::fields(body)?;
+/// A request in words: what MQTT takes on `request/<verb>`. `fields` come from path or query; those of the body do not replace them.
+pub(super) async fn request(
+    shared: &Shared,
+    verb: &str,
+    fields: Map<String, Value>,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let mut all = request::fields(body)?;
     // Whoever copies a request of MQTT has one; here each answer finds its asker by itself.
-    fields.remove("transaction");
-    let input = request::read(verb, &fields, &shared.now())?;
+    all.remove("transaction");
+    all.extend(fields);
+    let input = request::read(verb, &all, &shared.now())?;
     let data = request::data(ask(shared, input, REQUEST_PATIENCE).await?, &shared.topics);
     Ok(reply::json(StatusCode::OK, &data))
+}
+
+/// `GET /api/about`
+pub(super) fn about(shared: &Shared) -> Reply {
+    let about = json!({ "version": shared.version, "node": shared.topics.node(), "fingerprint": null });
+    reply::json(StatusCode::OK, &about)
 }
 
 /// Hands something to the appliance and waits for the answer.

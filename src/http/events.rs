@@ -1,19 +1,20 @@
-//! Events that are kept: lists, pictures, clips, the day of a camera; and the trial of the messages about them.
+//! Events that are kept: pictures, clips, the day of a camera, what stays for good.
 //!
-//! Not here: what a request means ([`crate::logic::history`]).
+//! Not here: lists and single events, which are requests in words ([`super::api::request`]).
 
 use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use serde_json::{Map, Value, json};
+use jiff::civil::Date;
+use serde_json::json;
 
 use super::picture::Served;
 use super::reply::{self, Reply};
 use super::{Shared, api, range};
 use crate::logic::command::Answer;
-use crate::logic::history::{self, Request};
+use crate::logic::history::Request;
 use crate::logic::input::Input;
 use crate::logic::kept_file::{self, KeptFile};
 use crate::logic::problem::{Problem, quoted};
@@ -21,18 +22,6 @@ use crate::logic::request::Wanted;
 
 /// The archive looks through a million events in a fraction of this; a slow memory card may be writing before.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A mail server may take its time, and so may several.
-const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
-
-/// `GET /api/events`, and one event with its verb.
-pub(super) async fn ask(shared: &Shared, request: Request) -> Result<Reply, Problem> {
-    answer(shared, Input::Events(request), PATIENCE).await
-}
-
-/// `GET /api/events`
-pub(super) async fn list(shared: &Shared, fields: &Map<String, Value>) -> Result<Reply, Problem> {
-    ask(shared, Request::parse("list", fields)?).await
-}
 
 /// `PUT /api/events/<id>/pinned`: `ON` or `OFF`, as text or as JSON.
 pub(super) async fn pin(shared: &Shared, id: &str, body: &[u8]) -> Result<Reply, Problem> {
@@ -46,13 +35,13 @@ pub(super) async fn pin(shared: &Shared, id: &str, body: &[u8]) -> Result<Reply,
     ask(shared, Request::Pin { id: id.into(), pinned }).await
 }
 
-/// `POST /api/notify/test`
-pub(super) async fn try_notify(shared: &Shared, fields: &Map<String, Value>) -> Result<Reply, Problem> {
-    answer(shared, Input::TryNotify(history::target_to_try(fields)?), TRIAL_PATIENCE).await
+/// `GET /api/cameras/<cam>/strip.jpg`
+pub(super) async fn strip(shared: &Shared, camera: String, day: Option<Date>) -> Result<Reply, Problem> {
+    ask(shared, Request::Strip { camera, day }).await
 }
 
-async fn answer(shared: &Shared, input: Input, patience: Duration) -> Result<Reply, Problem> {
-    match api::ask(shared, input, patience).await? {
+async fn ask(shared: &Shared, request: Request) -> Result<Reply, Problem> {
+    match api::ask(shared, Input::Events(request), PATIENCE).await? {
         Answer::Data(data) => Ok(reply::json(StatusCode::OK, &data)),
         Answer::Picture(jpeg) => Ok(reply::body(StatusCode::OK, "image/jpeg", jpeg)),
         Answer::Done => Ok(reply::json(StatusCode::OK, &json!({}))),

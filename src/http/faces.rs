@@ -14,7 +14,6 @@ use crate::logic::command::Answer;
 use crate::logic::faces::training::{MAX_IMAGE_BYTES, Training, image_text};
 use crate::logic::input::Input;
 use crate::logic::problem::{Problem, quoted};
-use crate::logic::why::Question;
 
 /// Bytes of a request: a picture as base64 inside JSON.
 pub(super) const MAX_BODY: usize = MAX_IMAGE_BYTES / 3 * 4 + 64 * 1024;
@@ -23,7 +22,7 @@ pub(super) const BODY_TIME: Duration = Duration::from_secs(60);
 /// Looking at one photograph takes a second or two on the slowest machine, and others may wait before it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `GET /api/faces`, `POST /api/faces/<verb>`: `fields` come from the query, and the body adds to them.
+/// `POST /api/faces/<verb>`: `fields` come from the query, and the body adds to them.
 pub(super) async fn teach(
     shared: &Shared,
     verb: &str,
@@ -36,8 +35,10 @@ pub(super) async fn teach(
     } else if !body.is_empty() {
         fields.extend(json_fields(body)?);
     }
-    let training = Training::parse(verb, &fields)?;
-    answer(shared, Input::Training(training)).await
+    match api::ask(shared, Input::Training(Training::parse(verb, &fields)?), PATIENCE).await? {
+        Answer::Data(data) => Ok(reply::json(StatusCode::OK, &data)),
+        Answer::Done | Answer::Event { .. } | Answer::Picture(_) => Err(Problem::Busy),
+    }
 }
 
 fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
@@ -47,20 +48,8 @@ fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     serde_json::from_slice(body).map_err(|_| Problem::BadRequest { detail })
 }
 
-/// `GET /api/why`
-pub(super) async fn why(shared: &Shared, fields: &Map<String, Value>) -> Result<Reply, Problem> {
-    answer(shared, Input::Why(Question::parse(fields)?)).await
-}
-
 /// `GET /api/faces/self_test.svg`
 pub(super) fn self_test_picture(shared: &Shared) -> Reply {
     let picture = shared.now().self_test_picture.clone();
     reply::body(StatusCode::OK, "image/svg+xml", Bytes::copy_from_slice(picture.as_bytes()))
-}
-
-async fn answer(shared: &Shared, input: Input) -> Result<Reply, Problem> {
-    match api::ask(shared, input, PATIENCE).await? {
-        Answer::Data(data) => Ok(reply::json(StatusCode::OK, &data)),
-        Answer::Done | Answer::Event { .. } | Answer::Picture(_) => Err(Problem::Busy),
-    }
 }

@@ -13,19 +13,23 @@
 //! Not here: what is true ([`crate::logic::state`]), what may be set ([`crate::logic::entities`]), where frames come from.
 
 mod access;
+mod account;
 mod api;
 mod describe;
 mod events;
 mod faces;
 mod front;
 mod inner;
+mod openapi;
 mod page;
 mod picture;
 mod range;
 mod relay;
 mod reply;
 mod route;
+mod schema;
 mod service;
+mod table;
 mod visitor;
 
 use std::collections::BTreeMap;
@@ -105,7 +109,7 @@ impl Default for Limits {
             header_time: Duration::from_secs(10),
             max_head: 32 * 1024,
             body_time: Duration::from_secs(10),
-            max_body: 64 * 1024,
+            max_body: table::MAX_BODY,
             stall_time: Duration::from_secs(15),
         }
     }

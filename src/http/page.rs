@@ -1,11 +1,12 @@
-//! The page and the sign-in page: two HTML files of our own, with a policy that lets them load nothing from elsewhere.
+//! The pages: HTML files of our own, with a policy that lets them load nothing from elsewhere.
 //!
-//! Not here: what the page shows; it reads `/api/state` like any other program.
+//! Not here: what they show; they read REST like any other program.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, SET_COOKIE};
 use sha2::{Digest, Sha256};
@@ -14,26 +15,34 @@ use super::reply::{self, Reply};
 
 const HTML: &str = "text/html; charset=utf-8";
 
+/// What the plain pages have in common.
+const PARTS: [(&str, &str); 2] =
+    [("/*plain.css*/", include_str!("plain.css")), ("/*plain.js*/", include_str!("plain.js"))];
+
 struct Document {
-    html: &'static str,
+    html: Bytes,
     policy: HeaderValue,
 }
 
 impl Document {
     /// Only the inline script and style that this program was built with may run, told by their hashes. `frames` says which
     /// sites may show the page inside their own.
-    fn new(html: &'static str, frames: &str) -> Self {
+    fn new(html: &str, frames: &str) -> Self {
+        let html = PARTS.iter().fold(html.to_owned(), |html, (mark, part)| html.replace(mark, part));
         let policy = format!(
             "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src {}; script-src {}; \
              form-action 'self'; base-uri 'none'; frame-ancestors {frames}",
-            hash(html, "style"),
-            hash(html, "script"),
+            hash(&html, "style"),
+            hash(&html, "script"),
         );
-        Self { html, policy: policy.parse().expect("hashes and our own words are valid in a header") }
+        Self {
+            html: html.into(),
+            policy: policy.parse().expect("hashes and our own words are valid in a header"),
+        }
     }
 
     fn reply(&self, status: StatusCode) -> Reply {
-        let mut reply = reply::body(status, HTML, self.html);
+        let mut reply = reply::body(status, HTML, self.html.clone());
         reply.headers_mut().insert(CONTENT_SECURITY_POLICY, self.policy.clone());
         reply
     }
@@ -42,6 +51,10 @@ impl Document {
 static PAGE: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("page.html"), "'none'"));
 /// Home Assistant shows the page of an app inside its own, from the same address.
 static FRAMED: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("page.html"), "'self'"));
+static STATUS: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("status.html"), "'none'"));
+static FRAMED_STATUS: LazyLock<Document> =
+    LazyLock::new(|| Document::new(include_str!("status.html"), "'self'"));
+static SET_UP: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("setup.html"), "'none'"));
 static SIGN_IN: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("signin.html"), "'none'"));
 
 /// The source expression for the one inline element of that name; `'none'` if there is none.
@@ -58,7 +71,17 @@ pub(super) fn page(framed: bool) -> Reply {
     if framed { &FRAMED } else { &PAGE }.reply(StatusCode::OK)
 }
 
-/// The page that asks for the token, with the status that says why.
+/// The page about account, users, tokens and the audit log.
+pub(super) fn status(framed: bool) -> Reply {
+    if framed { &FRAMED_STATUS } else { &STATUS }.reply(StatusCode::OK)
+}
+
+/// The page of the first run, with the status that says why.
+pub(super) fn set_up(status: StatusCode) -> Reply {
+    SET_UP.reply(status)
+}
+
+/// The page that asks for name and password, with the status that says why.
 pub(super) fn sign_in(status: StatusCode) -> Reply {
     SIGN_IN.reply(status)
 }
@@ -79,8 +102,9 @@ mod tests {
 
     #[test]
     fn the_documents_load_nothing_from_elsewhere() {
-        for document in [&PAGE, &SIGN_IN] {
-            let html = document.html;
+        for document in [&PAGE, &SIGN_IN, &SET_UP, &STATUS] {
+            let html = std::str::from_utf8(&document.html).unwrap();
+            assert!(!html.contains("/*plain"), "a part is missing");
             for scheme in ["http://", "https://", "src=\"/", "href=\"/", "\"//"] {
                 let own = html.replace("http://www.w3.org/2000/svg", "");
                 assert!(!own.contains(scheme), "{scheme} in a page");

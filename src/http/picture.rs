@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hyper::StatusCode;
 
 use super::reply;
-use super::route::{Query, Route};
+use super::route::Picture;
 use super::{Shared, events};
 use crate::frame::Frame;
 use crate::hub::{Hub, Next};
@@ -40,14 +40,11 @@ pub(super) fn answer(
     to: &mut dyn Write,
     shutdown: &Shutdown,
 ) -> io::Result<()> {
-    let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
-    let served = match Route::parse(path, &Query::parse(query)) {
-        Ok(Route::Still { camera }) => still(shared, &camera, asked.only_head, to)?,
-        Ok(Route::EventPicture { id, file }) => events::picture(shared, &id, file, asked.only_head, to)?,
-        Ok(Route::EventClip { id, range }) => {
-            events::clip(shared, &id, range.as_deref(), asked.only_head, to)?
-        }
-        Ok(Route::Stream { camera, pace }) => match hub(shared, &camera) {
+    let served = match Picture::parse(asked.target) {
+        Ok(Picture::Still { camera }) => still(shared, &camera, asked.only_head, to)?,
+        Ok(Picture::Event { id, file }) => events::picture(shared, &id, file, asked.only_head, to)?,
+        Ok(Picture::Clip { id, range }) => events::clip(shared, &id, range.as_deref(), asked.only_head, to)?,
+        Ok(Picture::Stream { camera, pace }) => match hub(shared, &camera) {
             Ok(hub) => {
                 let is_private = || is_private(shared, &camera);
                 stream(hub, is_private, pace, asked.only_head, to, shutdown)?;
@@ -55,23 +52,6 @@ pub(super) fn answer(
             }
             Err(problem) => Err(problem),
         },
-        Ok(
-            other @ (Route::Page
-            | Route::Health
-            | Route::State
-            | Route::Events { .. }
-            | Route::Event { .. }
-            | Route::EventPin { .. }
-            | Route::TryNotify { .. }
-            | Route::Strip { .. }
-            | Route::Entity { .. }
-            | Route::TakeSnapshot { .. }
-            | Route::Faces
-            | Route::Teach { .. }
-            | Route::SelfTestPicture
-            | Route::Request { .. }
-            | Route::Why { .. }),
-        ) => Err(Problem::NotFound { what: format!("picture at {other}") }),
         Err(problem) => Err(problem),
     };
     if let Err(problem) = served {

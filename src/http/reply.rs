@@ -44,6 +44,8 @@ pub(super) fn status(problem: &Problem) -> StatusCode {
         | Problem::BadAccount { .. }
         | Problem::BadRequest { .. } => StatusCode::BAD_REQUEST,
         Problem::NotAllowed { .. }
+        | Problem::NeverOverMqtt { .. }
+        | Problem::OwnTopicNeeded { .. }
         | Problem::ReadOnly { .. }
         | Problem::CrossSite
         | Problem::Forbidden { .. }

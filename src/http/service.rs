@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{HeaderName, HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
-use hyper::{HeaderMap, Method, Request};
-use serde_json::Map;
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::access::{self, Key, Refusal, Site};
 use super::reply::{self, Reply};
-use super::route::{Query, Route};
+use super::route::{Found, Picture, Query, Route};
+use super::table::{Body, Needs, Operation};
 use super::visitor::{Link, Visitor};
-use super::{Shared, api, events, faces, page};
-use crate::logic::access::Caller;
-use crate::logic::history;
+use super::{Shared, account, api, events, faces, openapi, page};
+use crate::logic::access::{Caller, How};
 use crate::logic::problem::Problem;
+use crate::logic::request;
 
 /// The inner server answers at once; longer means that it is overloaded.
 const INNER_TIME: Duration = Duration::from_secs(5);
@@ -43,89 +43,147 @@ pub(super) async fn answer(shared: &Shared, link: Link, request: Request<Incomin
     outcome.unwrap_or_else(|problem| Outcome::Reply(reply::problem(&problem)))
 }
 
+/// One request that may be answered.
+struct Asked {
+    route: Route,
+    operation: &'static Operation,
+    visitor: Visitor,
+    /// Somebody, except where nobody needs to be.
+    entered: Option<(Key, Caller)>,
+    method: Method,
+    range: Option<String>,
+    body: Bytes,
+}
+
 async fn handle(shared: &Shared, link: Link, request: Request<Incoming>) -> Result<Outcome, Problem> {
     let visitor = Visitor::of(shared, link, request.headers())?;
     check_ascii(&request, visitor.is_ingress)?;
-    let query = Query::parse(request.uri().query().unwrap_or(""));
-    let route = Route::parse(request.uri().path(), &query)?;
-    route.check(request.method())?;
+    let found = Found::of(request.uri().path(), request.method())?;
     // Never the query: it may hold the token.
     tracing::debug!(peer = visitor.route, method = %request.method(), path = request.uri().path(), "request");
-    if route.is_open() {
-        return Ok(Outcome::Reply(api::health(shared)));
-    }
-    let (key, caller) = match access::check(shared, &visitor, request.method(), request.headers(), &query) {
+    let query = Query::parse(request.uri().query().unwrap_or(""));
+    let operation = found.operation;
+    let entered = match enter(shared, &visitor, operation, &request, &query) {
         Ok(entered) => entered,
-        Err(refusal) => {
-            return Ok(Outcome::Reply(refuse(shared, &visitor, &route, request.headers(), refusal)));
-        }
+        Err(refused) => return Ok(Outcome::Reply(refused)),
     };
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
-    if is_change && !access::may_change(key, access::site(request.headers())) {
-        return Err(Problem::CrossSite);
+    if is_change {
+        // Where no credential is needed, none that travels by itself can be misused.
+        let key = entered
+            .as_ref()
+            .filter(|_| operation.needs != Needs::Nothing)
+            .map_or(Key::Header, |(key, _)| *key);
+        if !access::may_change(key, access::site(request.headers())) {
+            return Err(Problem::CrossSite);
+        }
     }
-    if is_change && key == Key::Ingress {
-        tracing::info!(user = caller.name, method = %request.method(), path = request.uri().path(), "asked through Home Assistant");
+    if let Some((key, caller)) = &entered {
+        allow(&found, caller)?;
+        if is_change && *key == Key::Ingress {
+            tracing::info!(user = caller.name, method = %request.method(), path = request.uri().path(), "asked through Home Assistant");
+        }
     }
-    dispatch(shared, route, key, caller, request).await
+    let route = found.route(&query)?;
+    let method = request.method().clone();
+    let range = request.headers().get(RANGE).and_then(|range| plain_range(range.to_str().ok()?));
+    let limits = &shared.limits;
+    let body = if is_change {
+        body(operation.body.limit(limits.max_body), operation.body.time(limits.body_time), request).await?
+    } else {
+        Bytes::new()
+    };
+    dispatch(shared, Asked { route, operation, visitor, entered, method, range, body }).await
 }
 
-async fn dispatch(
+/// Who asks. Nobody is fine where nothing is needed; else the answer is the refusal, or the page to sign in.
+fn enter(
     shared: &Shared,
-    route: Route,
-    key: Key,
-    caller: Caller,
-    request: Request<Incoming>,
-) -> Result<Outcome, Problem> {
-    let reply = match &route {
-        Route::Page => page::page(key == Key::Ingress),
+    visitor: &Visitor,
+    operation: &Operation,
+    request: &Request<Incoming>,
+    query: &Query,
+) -> Result<Option<(Key, Caller)>, Reply> {
+    // A page asks again and again, and a token in its address would not go with that.
+    let nothing = Query::default();
+    let query = if operation.is_page() { &nothing } else { query };
+    match access::check(shared, visitor, request.method(), request.headers(), query) {
+        Ok(entered) => Ok(Some(entered)),
+        Err(Refusal::Missing) if operation.needs == Needs::Nothing => Ok(None),
+        Err(refusal) => {
+            let problem = match refusal {
+                Refusal::Missing => Problem::Unauthorized,
+                Refusal::Wrong => {
+                    shared.door.wrong(visitor.address, Instant::now()).err().unwrap_or(Problem::Unauthorized)
+                }
+            };
+            // Whoever signs in shows the cookie of a session that has ended.
+            if operation.needs == Needs::Nothing && problem == Problem::Unauthorized {
+                return Ok(None);
+            }
+            Err(refuse(shared, operation, request.headers(), &problem))
+        }
+    }
+}
+
+/// Whether the caller may do what the operation does.
+fn allow(found: &Found, caller: &Caller) -> Result<(), Problem> {
+    match found.operation.needs {
+        Needs::Nothing => Ok(()),
+        Needs::Role(role) => caller.may(role, found.taken("camera")),
+        Needs::Session => match caller.how {
+            How::Session(_) => Ok(()),
+            How::LocalKey | How::Ingress | How::TrustedNetwork | How::Mqtt | How::Token(_) => {
+                Err(Problem::NoAccount)
+            }
+        },
+        Needs::Verb(prefix) => {
+            let verb = found.taken("verb").unwrap_or_default();
+            caller.may(request::role(&format!("{prefix}{verb}")), None)
+        }
+    }
+}
+
+async fn dispatch(shared: &Shared, asked: Asked) -> Result<Outcome, Problem> {
+    let Asked { route, operation, visitor, entered, method, range, body } = asked;
+    let is_framed = entered.as_ref().is_some_and(|(key, _)| *key == Key::Ingress);
+    let caller = entered.map(|(_, caller)| caller);
+    let reply = match route {
+        Route::Page => page::page(is_framed),
+        Route::StatusPage => page::status(is_framed),
         Route::Health => api::health(shared),
+        Route::OpenApi => reply::json(StatusCode::OK, &openapi::document()),
+        Route::About => api::about(shared),
+        Route::Session => account::session(shared, caller.as_ref()),
+        Route::SignIn => account::sign_in(shared, &visitor, &body).await?,
+        Route::Setup => account::set_up(shared, &visitor, &body).await?,
+        Route::SignOut | Route::OwnPassword | Route::TotpBegin | Route::TotpConfirm | Route::TotpEnd => {
+            account::own(shared, &visitor, &route, caller.ok_or(Problem::Unauthorized)?, &body).await?
+        }
+        Route::ChangeUser { name } => account::change(shared, &name, &body).await?,
         Route::State => api::state(shared),
-        Route::Events { fields } => events::list(shared, fields).await?,
-        Route::Event { id } if *request.method() == Method::DELETE => {
-            events::ask(shared, history::Request::Delete(id.clone())).await?
+        Route::Verb { verb, fields } => {
+            let body = if operation.body == Body::Nothing { Bytes::new() } else { body };
+            api::request(shared, &verb, fields, &body).await?
         }
-        Route::Event { id } => events::ask(shared, history::Request::Get(id.clone())).await?,
-        Route::EventPin { id } => {
-            let id = id.clone();
-            let body = body(shared.limits.max_body, shared.limits.body_time, request).await?;
-            events::pin(shared, &id, &body).await?
+        Route::EventPin { id } => events::pin(shared, &id, &body).await?,
+        Route::Strip { camera, day } => events::strip(shared, camera, day).await?,
+        Route::Picture(picture) => {
+            let picture = match picture {
+                Picture::Clip { id, .. } => Picture::Clip { id, range },
+                Picture::Still { ref camera } | Picture::Stream { ref camera, .. } => {
+                    api::camera(&shared.now(), camera)?;
+                    picture
+                }
+                Picture::Event { .. } => picture,
+            };
+            return inner(shared, &picture, &method, caller.ok_or(Problem::Unauthorized)?).await;
         }
-        Route::EventPicture { .. } => return inner(shared, &route, request.method(), caller).await,
-        Route::EventClip { id, .. } => {
-            let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok());
-            let route = Route::EventClip { id: id.clone(), range: range.and_then(plain_range) };
-            return inner(shared, &route, request.method(), caller).await;
-        }
-        Route::TryNotify { fields } => events::try_notify(shared, fields).await?,
-        Route::Strip { camera, day } => {
-            let (camera, day) = (camera.clone(), *day);
-            events::ask(shared, history::Request::Strip { camera, day }).await?
-        }
-        Route::Still { camera } | Route::Stream { camera, .. } => {
-            api::camera(&shared.now(), camera)?;
-            return inner(shared, &route, request.method(), caller).await;
-        }
-        Route::Entity { camera, key } if *request.method() == Method::PUT => {
-            let body = body(shared.limits.max_body, shared.limits.body_time, request).await?;
-            api::write_entity(shared, camera, key, &body).await?
-        }
-        Route::Entity { camera, key } => api::read_entity(shared, camera, key)?,
-        Route::TakeSnapshot { camera } => {
-            body(shared.limits.max_body, shared.limits.body_time, request).await?;
-            api::take_snapshot(shared, camera).await?
-        }
-        Route::Faces => faces::teach(shared, "list", Map::new(), &Bytes::new()).await?,
-        Route::Teach { verb, fields } => {
-            let body = body(faces::MAX_BODY, faces::BODY_TIME, request).await?;
-            faces::teach(shared, verb, fields.clone(), &body).await?
-        }
-        Route::Request { verb } => {
-            let body = body(faces::MAX_BODY, faces::BODY_TIME, request).await?;
-            api::request(shared, verb, &body).await?
-        }
+        Route::Entity { camera, key } => api::read_entity(shared, &camera, &key)?,
+        Route::WriteEntity { camera, key } => api::write_entity(shared, &camera, &key, &body).await?,
+        Route::TakeSnapshot { camera } => api::take_snapshot(shared, &camera).await?,
+        Route::Teach { verb, fields } => faces::teach(shared, verb, fields, &body).await?,
         Route::SelfTestPicture => faces::self_test_picture(shared),
-        Route::Why { fields } => faces::why(shared, fields).await?,
     };
     Ok(Outcome::Reply(reply))
 }
@@ -149,17 +207,15 @@ fn check_ascii(request: &Request<Incoming>, is_ingress: bool) -> Result<(), Prob
     if is_plain { Ok(()) } else { Err(bad()) }
 }
 
-fn refuse(shared: &Shared, visitor: &Visitor, route: &Route, headers: &HeaderMap, refusal: Refusal) -> Reply {
-    let problem = match refusal {
-        Refusal::Missing => Problem::Unauthorized,
-        Refusal::Wrong => {
-            shared.door.wrong(visitor.address, Instant::now()).err().unwrap_or(Problem::Unauthorized)
-        }
+fn refuse(shared: &Shared, operation: &Operation, headers: &HeaderMap, problem: &Problem) -> Reply {
+    let is_page = operation.is_page();
+    let mut reply = match is_page {
+        true if shared.door.needs_setup() => page::set_up(reply::status(problem)),
+        true => page::sign_in(reply::status(problem)),
+        false => reply::problem(problem),
     };
-    let mut reply =
-        if *route == Route::Page { page::sign_in(reply::status(&problem)) } else { reply::problem(&problem) };
     // A script of ours must get the answer, not the browser's password window.
-    if *route != Route::Page && access::site(headers) != Site::Own && !headers.contains_key("x-doorward") {
+    if !is_page && access::site(headers) != Site::Own && !headers.contains_key("x-doorward") {
         let challenge = HeaderValue::from_static("Basic realm=\"Doorward\", charset=\"UTF-8\"");
         reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
@@ -184,12 +240,17 @@ async fn body(limit: usize, time: Duration, request: Request<Incoming>) -> Resul
     }
 }
 
-/// Asks the inner server and waits until it begins to answer. Nothing of the client's own words goes in: the route is
+/// Asks the inner server and waits until it begins to answer. Nothing of the client's own words goes in: the target is
 /// rendered anew, and `Connection: close` frees tiny_http's thread at once.
-async fn inner(shared: &Shared, route: &Route, method: &Method, caller: Caller) -> Result<Outcome, Problem> {
+async fn inner(
+    shared: &Shared,
+    picture: &Picture,
+    method: &Method,
+    caller: Caller,
+) -> Result<Outcome, Problem> {
     let limit = shared.limits.max_viewers;
     let place = shared.viewers.clone().try_acquire_owned().map_err(|_| Problem::TooManyViewers { limit })?;
-    let head = format!("{method} {route} HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n\r\n");
+    let head = format!("{method} {picture} HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n\r\n");
     let asked = tokio::time::timeout(INNER_TIME, async {
         let mut stream = connect(shared).await;
         stream.write_all(head.as_bytes()).await?;

@@ -27,6 +27,7 @@ pub mod picture;
 pub mod preroll;
 pub mod problem;
 pub mod publication;
+pub mod qr;
 pub mod quiet;
 pub mod request;
 pub mod rules;

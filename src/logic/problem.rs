@@ -99,6 +99,16 @@ pub enum Problem {
         /// Its verb.
         request: String,
     },
+    /// The request carries a secret, which has no business at a broker.
+    NeverOverMqtt {
+        /// Its verb.
+        request: String,
+    },
+    /// The answer is a secret, and the asker named no topic of its own for it.
+    OwnTopicNeeded {
+        /// The verb.
+        request: String,
+    },
     /// The same request came too often.
     TooOften {
         /// Its verb.
@@ -214,7 +224,8 @@ impl Problem {
             Self::NotFound { .. } => "not_found",
             Self::RetainedCommand => "retained_command",
             Self::BadRequest { .. } | Self::BadField { .. } => "bad_request",
-            Self::NotAllowed { .. } => "not_allowed",
+            Self::NotAllowed { .. } | Self::NeverOverMqtt { .. } => "not_allowed",
+            Self::OwnTopicNeeded { .. } => "own_topic_needed",
             Self::TooOften { .. } => "too_often",
             Self::NoBroker => "no_broker",
             Self::Privacy => "privacy",
@@ -282,14 +293,15 @@ impl Problem {
             Self::NotFound { .. } => "Not found",
             Self::RetainedCommand => "Retained command ignored",
             Self::BadRequest { .. } | Self::BadField { .. } => "Bad request",
-            Self::NotAllowed { .. } => "Not allowed over MQTT",
+            Self::NotAllowed { .. } | Self::NeverOverMqtt { .. } => "Not allowed over MQTT",
+            Self::OwnTopicNeeded { .. } => "Own topic needed",
             Self::TooOften { .. } => "Too often",
             Self::NoBroker => "No broker",
             Self::Privacy => "Privacy is on",
             Self::Unauthorized => "Not signed in",
             Self::TooLarge { .. } => "Too large",
             Self::TooManyViewers { .. } => "Too many viewers",
-            Self::TooManyAttempts { .. } => "Too many wrong tokens",
+            Self::TooManyAttempts { .. } => "Too many attempts",
             Self::CrossSite => "Refused from another site",
             Self::Forbidden { .. } => "Not allowed",
             Self::AddressRefused { .. } => "Address refused",
@@ -346,6 +358,12 @@ impl Problem {
             Self::NotAllowed { request } => {
                 format!("{request} may not be asked over MQTT here. Add it to mqtt.allow_requests, or ask with the doorward command or over HTTP.")
             }
+            Self::NeverOverMqtt { request } => {
+                format!("{request} has to do with a secret that everybody at the broker could read, so it is never taken over MQTT. Ask with the doorward command or over HTTPS.")
+            }
+            Self::OwnTopicNeeded { request } => {
+                format!("The answer to {request} is a secret. Ask with MQTT 5 and name a response topic that only you can read, or ask with the doorward command or over HTTPS.")
+            }
             Self::TooOften { request } => format!("{request} was asked too often. Wait a second between two of them."),
             Self::NoBroker => "The broker is not connected. Try again when it is back.".into(),
             Self::Privacy => "The camera is closed and no picture is kept. Switch privacy off to see it.".into(),
@@ -354,7 +372,7 @@ impl Problem {
             }
             Self::TooLarge { limit } => format!("At most {limit} bytes are taken here."),
             Self::TooManyViewers { limit } => format!("{limit} viewers are watching already. Try again when one has left."),
-            Self::TooManyAttempts { wait_s } => format!("Wait {wait_s} seconds, then try again with the right token."),
+            Self::TooManyAttempts { wait_s } => format!("Wait {wait_s} seconds, then try again."),
             Self::CrossSite => "Only the appliance's own page may change something with its cookie; programs send the token itself.".into(),
             Self::Forbidden { needs } => format!("This needs the role or token: {needs}."),
             Self::AddressRefused { address } => {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::access::Role;
+use super::accounts::{self, verbs as access_verbs};
 use super::admin;
 use super::command::{Answer, Command};
 use super::entities::on_off;
@@ -35,12 +37,15 @@ const OWN: [&str; 9] = [
 
 /// Every verb.
 pub fn verbs() -> impl Iterator<Item = String> {
-    let own = OWN.into_iter().chain(admin::VERBS).map(str::to_owned);
+    let own = OWN.into_iter().chain(admin::VERBS).chain(access_verbs::VERBS).map(str::to_owned);
     let faces = training::VERBS.into_iter().map(|verb| format!("faces/{verb}"));
     own.chain(faces).chain(history::VERBS.into_iter().map(|verb| format!("events/{verb}")))
 }
 
-/// Those that remove or restart something; a login at the broker is not enough for them unless somebody says so.
+/// Those that only look, so that viewers may ask them.
+const LOOKS: [&str; 6] = ["ping", "health", "why", "events/list", "events/get", "faces/list"];
+/// Those that remove or restart something, beside all of [`access_verbs::VERBS`]; a login at the broker is not enough for them unless somebody
+/// says so.
 const DRASTIC: [&str; 7] =
     ["faces/forget", "events/delete", "config/set", "config/reload", "backup", "restart", "discovery/clear"];
 /// The word for all others.
@@ -60,6 +65,16 @@ pub enum Discovery {
     Lint,
     /// Take everything of ours from the broker, and stay silent.
     Clear,
+}
+
+/// What it takes to ask this verb; what does not exist is an admin's.
+#[must_use]
+pub fn role(verb: &str) -> Role {
+    if LOOKS.contains(&verb) { Role::Viewer } else { Role::Admin }
+}
+
+fn is_drastic(verb: &str) -> bool {
+    DRASTIC.contains(&verb) || access_verbs::VERBS.contains(&verb)
 }
 
 /// The fields of a body; an empty one asks for nothing special.
@@ -111,9 +126,21 @@ pub fn read(verb: &str, body: &Map<String, Value>, state: &State) -> Result<Inpu
             let reason = reason.chars().take(LONGEST_REASON).collect();
             Ok(Input::Inhibit { camera: camera()?, time: Duration::from_secs(seconds), reason })
         }
+        verb if access_verbs::VERBS.contains(&verb) => access(verb, body, state),
         verb if admin::VERBS.contains(&verb) => Ok(Input::Admin(admin::Request::parse(verb, body)?)),
         other => Err(Problem::NotFound { what: format!("request {}", quoted(other)) }),
     }
+}
+
+fn access(verb: &str, body: &Map<String, Value>, state: &State) -> Result<Input, Problem> {
+    let request = accounts::Request::parse(verb, body)?;
+    // A token for a camera that does not exist would open nothing, until one gets the name.
+    if let accounts::Request::CreateToken { camera: Some(camera), .. } = &request
+        && !state.cameras.contains_key(camera)
+    {
+        return Err(Problem::NotFound { what: format!("camera {}", quoted(camera)) });
+    }
+    Ok(Input::Access(request))
 }
 
 /// The answer as everybody gets it.
@@ -205,7 +232,7 @@ impl Allowed {
 
 fn covers(word: &str, verb: &str) -> bool {
     if word == SAFE {
-        return !DRASTIC.contains(&verb);
+        return !is_drastic(verb);
     }
     word.strip_suffix('*').map_or(word == verb, |beginning| verb.starts_with(beginning))
 }
@@ -298,6 +325,10 @@ mod tests {
         assert!(verbs().all(|verb| Allowed::parse("*").unwrap().allows(&verb)));
         assert!(!verbs().any(|verb| Allowed::parse("").unwrap().allows(&verb)));
         let safe = Allowed::parse("safe, faces/forget").unwrap();
+        for verb in access_verbs::VERBS {
+            assert!(!safe.allows(verb) && role(verb) == Role::Admin, "{verb}");
+        }
+        assert!(LOOKS.iter().all(|look| verbs().any(|verb| verb == *look) && role(look) == Role::Viewer));
         assert!(safe.allows("snapshot") && safe.allows("faces/forget") && !safe.allows("restart"));
         assert!(DRASTIC.iter().all(|drastic| verbs().any(|verb| verb == *drastic)));
         let odd = Allowed::parse("ping, face/*").unwrap_err();

@@ -1,14 +1,14 @@
-//! How many wrong tokens one address may send: a bucket of attempts that fills again slowly.
+//! How many wrong tokens, passwords or pairing codes one address may send: a bucket of attempts that fills again slowly.
 //!
-//! Pure: the time comes in. Not here: what a wrong token is ([`super::accounts`]).
+//! Pure: the time comes in. Not here: what a wrong one is ([`super::accounts`]), and what one account takes ([`super::accounts`] too).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-/// Wrong tokens that are answered at once before the rate holds.
-const BURST: f64 = 10.0;
-/// Time in which one more attempt becomes free.
+/// Wrong ones that are answered at once before the rate holds, if nobody says how many.
+const BURST: u32 = 10;
+/// Time in which one more attempt becomes free, if nobody says how much.
 const REFILL: Duration = Duration::from_secs(6);
 /// Addresses remembered; the one seen longest ago makes room.
 const MOST_ADDRESSES: usize = 1024;
@@ -31,9 +31,16 @@ pub enum Verdict {
 }
 
 /// The attempts left to each address.
-#[derive(Default)]
 pub struct Throttle {
+    burst: f64,
+    refill: f64,
     buckets: BTreeMap<IpAddr, Bucket>,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::new(BURST, REFILL)
+    }
 }
 
 struct Bucket {
@@ -44,22 +51,33 @@ struct Bucket {
 }
 
 impl Throttle {
-    /// Counts a wrong token.
+    /// `burst` wrong ones are free; then one in each `refill`.
+    #[must_use]
+    pub fn new(burst: u32, refill: Duration) -> Self {
+        Self { burst: burst.into(), refill: refill.as_secs_f64(), buckets: BTreeMap::new() }
+    }
+
+    /// Whether an attempt is not even looked at; asked before it costs anything. Counts nothing.
+    pub fn refuses(&mut self, now: Instant, address: IpAddr) -> Option<Verdict> {
+        let (burst, refill) = (self.burst, self.refill);
+        let bucket = self.buckets.get_mut(&network(address))?;
+        bucket.fill(now, burst, refill);
+        bucket.too_many(refill)
+    }
+
+    /// Counts a wrong one.
     pub fn wrong(&mut self, now: Instant, address: IpAddr) -> Verdict {
         let address = network(address);
         if !self.buckets.contains_key(&address) {
             self.make_room();
         }
-        let bucket = self.buckets.entry(address).or_insert(Bucket { left: BURST, at: now, overdrawn: false });
-        let refilled = now.saturating_duration_since(bucket.at).as_secs_f64() / REFILL.as_secs_f64();
-        bucket.left = (bucket.left + refilled).min(BURST);
-        bucket.at = now;
-        if bucket.left < 1.0 {
-            let wait_s = ((1.0 - bucket.left) * REFILL.as_secs_f64()).ceil() as u64;
-            let first = !std::mem::replace(&mut bucket.overdrawn, true);
-            return Verdict::TooMany { wait_s, first };
+        let (burst, refill) = (self.burst, self.refill);
+        let bucket = self.buckets.entry(address).or_insert(Bucket { left: burst, at: now, overdrawn: false });
+        bucket.fill(now, burst, refill);
+        if let Some(verdict) = bucket.too_many(refill) {
+            return verdict;
         }
-        let first = bucket.left > BURST - 1e-6;
+        let first = bucket.left > burst - 1e-6;
         bucket.overdrawn &= !first;
         bucket.left -= 1.0;
         Verdict::Wrong { first }
@@ -73,6 +91,24 @@ impl Throttle {
         if let Some(oldest) = oldest {
             self.buckets.remove(&oldest);
         }
+    }
+}
+
+impl Bucket {
+    fn fill(&mut self, now: Instant, burst: f64, refill: f64) {
+        let refilled = now.saturating_duration_since(self.at).as_secs_f64() / refill;
+        self.left = (self.left + refilled).min(burst);
+        self.at = now;
+    }
+
+    fn too_many(&mut self, refill: f64) -> Option<Verdict> {
+        // What is one attempt but for the rounding is one.
+        if self.left >= 1.0 - 1e-9 {
+            return None;
+        }
+        let wait_s = ((1.0 - self.left) * refill).ceil() as u64;
+        let first = !std::mem::replace(&mut self.overdrawn, true);
+        Some(Verdict::TooMany { wait_s, first })
     }
 }
 
@@ -106,6 +142,22 @@ mod tests {
         assert!(matches!(throttle.wrong(later, address(1)), Verdict::TooMany { .. }));
         let tomorrow = start + Duration::from_secs(86400);
         assert_eq!(throttle.wrong(tomorrow, address(1)), Verdict::Wrong { first: true });
+    }
+
+    #[test]
+    fn asking_counts_nothing_and_other_rates_hold_too() {
+        let (mut guesses, start) = (Throttle::new(5, Duration::from_secs(120)), Instant::now());
+        for attempt in 0..5 {
+            assert_eq!(guesses.refuses(start, address(1)), None);
+            assert_eq!(guesses.wrong(start, address(1)), Verdict::Wrong { first: attempt == 0 });
+        }
+        assert_eq!(guesses.refuses(start, address(1)), Some(Verdict::TooMany { wait_s: 120, first: true }));
+        assert_eq!(guesses.refuses(start, address(1)), Some(Verdict::TooMany { wait_s: 120, first: false }));
+        assert_eq!(guesses.refuses(start, address(2)), None);
+        let later = start + Duration::from_secs(121);
+        assert_eq!(guesses.refuses(later, address(1)), None);
+        assert_eq!(guesses.wrong(later, address(1)), Verdict::Wrong { first: false });
+        assert!(guesses.refuses(later, address(1)).is_some());
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Small files in the data folder that survive a power cut: run-time values, identities, secrets.
+//! Small files in the data folder that survive a power cut: run-time values, identities, secrets, accounts.
 //!
 //! Not here: what the user wrote, see [`crate::config`]; what the values mean, see `crate::logic`.
 
+pub mod accounts_file;
 mod claim;
 mod damaged;
 pub mod identity;
@@ -12,6 +13,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+pub use accounts_file::{AccountsFile, OpenedAccounts};
 pub use claim::{Claim, InUse};
 pub use identity::IdentityFile;
 pub use secrets::{Opened, Secrets};

@@ -133,7 +133,7 @@ fn open_folder(folder: &Path) -> Result<Option<String>, Error> {
 }
 
 /// Takes the file away from other users, if it is there.
-fn close_file(path: &Path) -> Result<Option<String>, Error> {
+pub(super) fn close_file(path: &Path) -> Result<Option<String>, Error> {
     let found = match fs::metadata(path) {
         Ok(metadata) => metadata.permissions().mode() & 0o777,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -17,22 +17,29 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use doorward::archive::{self, Archive};
 use doorward::audit;
-use doorward::door::Door;
+use doorward::door::{self, Door};
 use doorward::frame::{Frame, Raw};
 use doorward::http::{self, Limits, Parts};
 use doorward::hub::Hub;
 use doorward::inbox::{Inbox, Reply, Request};
 use doorward::jpeg;
+use doorward::logic::access::Role;
+use doorward::logic::accounts::{Origin, Request as AccessRequest, SelfService, Settings};
 use doorward::logic::appliance::{Appliance, CameraPlan, Plan};
+use doorward::logic::command;
 use doorward::logic::effect::{CameraOrder, Effect};
 use doorward::logic::input::{CameraNews, Input, Now};
+use doorward::logic::problem::Problem;
 use doorward::logic::state::{NodeState, Opened, State};
 use doorward::logic::topics::Topics;
 use doorward::shutdown::Shutdown;
+use doorward::store::AccountsFile;
 use tokio::sync::watch;
 
 pub const TOKEN: &str = "9f2c4b7e1d8a4c03b5e6f7a8091b2c3d";
 pub const CAMERA: &str = "porch";
+/// Of every user of the rig.
+pub const PASSWORD: &str = "correct horse battery";
 
 /// A running server. Dropping it stops everything.
 pub struct Rig {
@@ -42,6 +49,10 @@ pub struct Rig {
     pub state: watch::Receiver<Arc<State>>,
     pub shutdown: Shutdown,
     pub run_dir: tempfile::TempDir,
+    /// None once the rig has stopped: the door's thread ends with the last door.
+    door: Option<Arc<Door>>,
+    /// The pairing code, while there is no user.
+    pub pairing: String,
     runtime: Option<tokio::runtime::Runtime>,
     serve: Option<tokio::task::JoinHandle<io::Result<()>>>,
     threads: Vec<JoinHandle<()>>,
@@ -90,10 +101,19 @@ impl Rig {
         let (hub, shutdown) = (Hub::new(), Shutdown::new());
         let run_dir = tempfile::tempdir().unwrap();
         let (audit_log, _) = audit::Log::new();
-        let (door, keeper) = Door::new(TOKEN, inbox.clone(), audit_log.clone());
+        let mut accounts = AccountsFile::open(run_dir.path()).unwrap();
+        let (door, mut keeper) = Door::new(door::Parts {
+            local_key: TOKEN,
+            settings: Settings::default(),
+            book: accounts.book,
+            save: Box::new(move |book| accounts.file.save(book).map_err(|error| error.to_string())),
+            inbox: inbox.clone(),
+            audit: audit_log.clone(),
+        });
+        let pairing = keeper.pair(jiff::Timestamp::now()).unwrap().code();
         let door = Arc::new(door);
         let (front, inner) = http::new(Parts {
-            door,
+            door: Arc::clone(&door),
             audit: audit_log,
             ingress_proxy,
             limits,
@@ -119,9 +139,10 @@ impl Rig {
         let (kept, _) = Archive::open(&run_dir.path().join("events"), limits).unwrap();
         let (archive, orders) = std::sync::mpsc::channel();
         threads.push(std::thread::spawn(move || archive::run(kept, orders, |_| {}, |_| {})));
-        let (stop, slot) = (shutdown.clone(), Arc::clone(&hub));
+        let (stop, slot, asked) = (shutdown.clone(), Arc::clone(&hub), Arc::clone(&door));
         threads.push(std::thread::spawn(move || {
-            think(&mut appliance, &requests, &tell, &slot, &archive, &stop);
+            let ways = Ways { hub: &slot, archive: &archive, door: &asked };
+            think(&mut appliance, &requests, &tell, &ways, &stop);
         }));
         let (stop, slot, seen) = (shutdown.clone(), Arc::clone(&hub), state.clone());
         threads.push(std::thread::spawn(move || film(&slot, &seen, fps, &pictures, &stop)));
@@ -139,9 +160,55 @@ impl Rig {
         inbox.tell(Input::Health(node, vec![(CAMERA.into(), 1)]));
         inbox.tell(Input::Camera { camera: CAMERA.into(), news: CameraNews::Rate(fps) });
         let (runtime, serve) = (Some(runtime), Some(serve));
-        let rig = Self { address, hub, inbox, state, shutdown, run_dir, runtime, serve, threads };
+        let door = Some(door);
+        let rig =
+            Self { address, hub, inbox, state, shutdown, run_dir, door, pairing, runtime, serve, threads };
         wait_for("the first picture", || get(&rig, "/api/cameras/porch/snapshot.jpg").status == 200);
         rig
+    }
+
+    /// Adds a user with the password [`PASSWORD`] and signs in; the value of the session's cookie. The first one has to be an admin.
+    pub fn user(&self, name: &str, role: Role) -> String {
+        self.verb(AccessRequest::AddUser { name: name.into(), password: PASSWORD.into(), role }).unwrap();
+        self.sign_in(name)
+    }
+
+    /// Signs a user of [`Rig::user`] in once more; the value of the session's cookie.
+    pub fn sign_in(&self, name: &str) -> String {
+        let wish = SelfService::SignIn { name: name.into(), password: PASSWORD.into(), code: None };
+        match self.serve(wish).unwrap() {
+            door::Served::SignedIn { secret, .. } => secret,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A token of that kind, for one camera or for all.
+    pub fn token(&self, kind: Role, camera: Option<&str>, ttl_s: Option<u64>) -> String {
+        let camera = camera.map(str::to_owned);
+        let made = self.verb(AccessRequest::CreateToken { name: "rig".into(), kind, camera, ttl_s }).unwrap();
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks the door for something about users or tokens.
+    pub fn verb(&self, request: AccessRequest) -> Result<serde_json::Value, Problem> {
+        let (tell, told) = std::sync::mpsc::channel();
+        self.door().ask(request, Box::new(move |outcome| tell.send(outcome).unwrap()));
+        match told.recv_timeout(Duration::from_secs(10)).unwrap()? {
+            command::Answer::Data(data) => Ok(data),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asks the door for something about the asker, who comes from the address 127.0.0.1.
+    pub fn serve(&self, wish: SelfService) -> Result<door::Served, Problem> {
+        let (tell, told) = std::sync::mpsc::channel();
+        let origin = Origin { address: [127, 0, 0, 1].into(), route: "127.0.0.1".into() };
+        self.door().serve(wish, origin, Box::new(move |outcome| tell.send(outcome).unwrap()));
+        told.recv_timeout(Duration::from_secs(10)).unwrap()
+    }
+
+    pub fn door(&self) -> &Door {
+        self.door.as_ref().expect("the rig runs")
     }
 
     /// Gives the signal and says how long all parts took to end.
@@ -152,6 +219,7 @@ impl Rig {
             runtime.block_on(serve).unwrap().unwrap();
             runtime.shutdown_timeout(Duration::from_secs(1));
         }
+        self.door = None;
         for thread in self.threads.drain(..) {
             thread.join().unwrap();
         }
@@ -165,13 +233,19 @@ impl Drop for Rig {
     }
 }
 
+/// Where the appliance's effects go.
+struct Ways<'a> {
+    hub: &'a Hub,
+    archive: &'a Sender<archive::Order>,
+    door: &'a Door,
+}
+
 /// The appliance's loop as the app runs it: new state first, then the answer.
 fn think(
     appliance: &mut Appliance,
     requests: &std::sync::mpsc::Receiver<Request>,
     tell: &watch::Sender<Arc<State>>,
-    hub: &Hub,
-    archive: &Sender<archive::Order>,
+    ways: &Ways<'_>,
     stop: &Shutdown,
 ) {
     while !stop.is_triggered() {
@@ -184,7 +258,7 @@ fn think(
             Err(problem) => (Err(problem), Vec::new()),
         };
         for effect in effects {
-            carry_out(appliance, effect, hub, archive, &mut reply);
+            carry_out(appliance, effect, ways, &mut reply);
         }
         tell.send_replace(Arc::new(appliance.state().clone()));
         if let Some(reply) = reply {
@@ -193,13 +267,8 @@ fn think(
     }
 }
 
-fn carry_out(
-    appliance: &mut Appliance,
-    effect: Effect,
-    hub: &Hub,
-    archive: &Sender<archive::Order>,
-    reply: &mut Option<Reply>,
-) {
+fn carry_out(appliance: &mut Appliance, effect: Effect, ways: &Ways<'_>, reply: &mut Option<Reply>) {
+    let Ways { hub, archive, door } = ways;
     match effect {
         Effect::Announce(event) => archive.send(archive::Order::Keep(event.entry())).unwrap(),
         Effect::Archive(request) => {
@@ -210,9 +279,10 @@ fn carry_out(
             let jpeg = frame.jpeg().unwrap().clone();
             let input = Input::Snapshot { camera, id, captured_at: frame.captured_at, jpeg };
             for effect in appliance.handle(now(), input).unwrap().1 {
-                carry_out(appliance, effect, hub, archive, reply);
+                carry_out(appliance, effect, ways, reply);
             }
         }
+        Effect::Access(request) => door.ask(request, reply.take().unwrap()),
         Effect::Camera(_, CameraOrder::Privacy(true)) => hub.publish(Arc::new(card())),
         _ => {}
     }
