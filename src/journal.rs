@@ -23,6 +23,9 @@ const WAITING: usize = 64;
 /// Warnings that listeners hear in [`WINDOW`] at most. What is broken may say so very often.
 const MOST_TOLD: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(60);
+/// The target of lines that only those may read who run the appliance: they are in its log, never in the journal, which is sent over
+/// the network.
+pub const ON_SITE: &str = "doorward::on_site";
 /// What sends warnings on must not be told its own: each would lead to the next.
 const CARRIERS: [&str; 4] = ["doorward::mqtt", "doorward::broker", "rumqttc", "rumqttd"];
 
@@ -92,6 +95,9 @@ impl<S: Subscriber> Layer<S> for Keeper {
         event.record(&mut words);
         let target = words.target.unwrap_or_else(|| event.metadata().target().to_owned());
         let level = level(*event.metadata().level());
+        if target == ON_SITE {
+            return;
+        }
         // Libraries write packets and headers at their finer levels, passwords among them.
         if level > Level::Info && !target.starts_with("doorward") {
             return;

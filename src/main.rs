@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use clap::Parser;
 use doorward::app::client::{self, Admin};
-use doorward::app::{App, End, Facts, Program, Signals, doctor, init, restore};
+use doorward::app::{App, End, Facts, Program, Signals, accounts, doctor, init, restore};
 use doorward::config::cli::{Cli, Command, Flags, HomeAssistant};
 use doorward::config::{Camera, Config, Faults, LogFormat, Sources, load};
 use doorward::journal;
+use doorward::logic::accounts::Pairing;
+use doorward::logic::qr;
 use doorward::supervisor::Supervisor;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -59,6 +61,13 @@ fn carry_out(command: Command, config: Config) -> ExitCode {
         Command::Backup { events } => admin(&config, Admin::Backup { events }),
         Command::Restart => admin(&config, Admin::Restart),
         Command::Restore { file, force } => told(restore(&config, &file, force).map(|text| say(&text))),
+        Command::User(command) => match accounts::user(&config, command, say) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => fail("That is not the password of this user."),
+            Err(error) => fail(&format!("{error:#}")),
+        },
+        Command::Token(command) => told(accounts::token(&config, command).map(|text| say(&text))),
+        Command::Pair { qr } => told(accounts::pair(&config, qr).map(|text| say(&text))),
         Command::Doctor => match doctor::doctor(&config, say) {
             Ok(0) => ExitCode::SUCCESS,
             Ok(faults) => fail(&format!("{faults} faults were found.")),
@@ -153,20 +162,19 @@ fn log(config: &Config) {
     }
 }
 
-/// What somebody needs who sees the appliance for the first time. Secrets are shown once, at the first run.
+/// What somebody needs who sees the appliance for the first time. Passwords are shown once, at the first run; the pairing code as long
+/// as there is no user.
 fn banner(facts: &Facts) -> String {
     let Facts { url, base_topic, .. } = facts;
     let cameras: Vec<String> = facts.cameras.iter().map(|(id, source)| format!("{id} ({source})")).collect();
     let mut text = format!("\nDoorward is running.\n\n  Cameras   {}\n", cameras.join(", "));
-    let token = facts.first_run.then(|| facts.token.expose());
-    text += &match token {
-        _ if url.starts_with("homeassistant:") => {
-            let elsewhere = token.map(|token| format!("; elsewhere with the token {token}"));
-            format!("  Page      in Home Assistant's side bar{}\n", elsewhere.unwrap_or_default())
-        }
-        Some(token) => format!("  Page      {url}?token={token}\n"),
-        None => format!("  Page      {url}\n"),
+    text += &match url.starts_with("homeassistant:") {
+        true => "  Page      in Home Assistant's side bar\n".to_owned(),
+        false => format!("  Page      {url}\n"),
     };
+    if let Some(pairing) = &facts.pairing {
+        text += &invitation(url, pairing);
+    }
     if let (Some(broker), Some((user, password))) = (facts.broker, &facts.broker_login) {
         text += &format!("  Broker    {broker}");
         if facts.first_run {
@@ -185,10 +193,31 @@ fn banner(facts: &Facts) -> String {
             ".\n"
         };
     }
-    if !facts.first_run {
-        text += "\n  Token and passwords were shown at the first run; they stand in secrets.json in the data folder.\n";
+    if !facts.first_run && facts.broker.is_some() {
+        text += "\n  The broker's passwords were shown at the first run; they stand in secrets.json in the data folder.\n";
     }
     text + &format!("  Faces     one folder a person in {}\n\n", facts.faces.display())
+}
+
+/// How the first user is made: the code, and a picture of it for a telephone. Behind the #, a browser sends it nowhere.
+fn invitation(url: &str, pairing: &Pairing) -> String {
+    let (code, until) = (pairing.code(), clock(pairing));
+    let text = format!(
+        "  First     open the page and make your account with the pairing code {code}, until {until}\n"
+    );
+    // Home Assistant's side bar is nothing that a telephone's camera could open.
+    let address = Some(format!("{url}#code={code}")).filter(|_| url.starts_with("http"));
+    match address.and_then(|address| qr::blocks(&address)) {
+        Some(drawn) => {
+            text + "            or point a telephone at this:\n\n" + &drawn.replace('\n', "\n  ") + "\n\n"
+        }
+        None => text,
+    }
+}
+
+/// The hour at which a code ends, as clocks here show it.
+fn clock(pairing: &Pairing) -> String {
+    pairing.until().to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string()
 }
 
 fn say(text: &str) {

@@ -20,6 +20,7 @@
 //! inbox, the store saves, MQTT says `offline`, then the broker ends. Not here: any decision.
 
 mod access;
+pub mod accounts;
 mod address;
 mod admin;
 mod again;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::room::Room;
 use super::{Save, Served, Task, hash};
+use crate::journal::ON_SITE;
 use crate::logic::access::{Caller, How, Role};
 use crate::logic::accounts::{
     Account, Attempts, Book, Judged, Origin, Outcome, Pairing, Pending, Request, SelfService, Settings,
@@ -89,8 +90,7 @@ impl Keeper {
         }
         let pairing = Pairing::new(random()?, now);
         // The one secret that belongs into a log: it makes the first user, once, within a quarter of an hour.
-        tracing::info!(
-            "there is no user yet; the pairing code for the first one is {} until {}",
+        tracing::info!(target: ON_SITE, "there is no user yet; the pairing code for the first one is {} until {}",
             pairing.code(),
             pairing.until()
         );

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::session::{Answered, Return, Session, error_fields, remark};
+use crate::logic::accounts::verbs;
 use crate::logic::checksum::sha256;
 use crate::logic::command::Answer;
 use crate::logic::events::{SCHEMA_VERSION, timestamp};
@@ -62,11 +63,17 @@ pub(super) async fn receive(session: &mut Session<'_>, verb: &str, message: &Pub
     let to = reply_to(&session.parts.topics, session.parts.topics.response(verb), message);
     let mut body = request::fields(&message.payload);
     let transaction = body.as_mut().ok().and_then(|body| body.remove("transaction"));
-    let key = transaction.as_ref().map(|_| key(message));
-    let Some(to) = first_time(session, key.as_deref(), to).await else { return };
+    let is_secret = verbs::has_secret_answer(verb);
+    // An answer that is remembered could be fetched by whoever repeats the request with a topic of their own.
+    let key = transaction.as_ref().filter(|_| !is_secret).map(|_| key(message));
+    let Some(mut to) = first_time(session, key.as_deref(), to).await else { return };
+    let is_private = !is_secret || keep_private(&mut to, &session.parts.topics.response(verb));
     let asker = Asker { to, transaction, key, complaint: None, answers: session.answers.clone() };
     let input = body.and_then(|body| {
         is_taken(session, verb)?;
+        if !is_private {
+            return Err(Problem::OwnTopicNeeded { request: quoted(verb) });
+        }
         request::read(verb, &body, &session.parts.state.borrow())
     });
     match input {
@@ -75,8 +82,20 @@ pub(super) async fn receive(session: &mut Session<'_>, verb: &str, message: &Pub
     }
 }
 
+/// Takes the topic from the answer where everybody reads it; false, with nothing changed, if the asker has no other one.
+fn keep_private(to: &mut Return, shared: &str) -> bool {
+    let has_own = to.topics.iter().any(|topic| topic != shared);
+    if has_own {
+        to.topics.retain(|topic| topic != shared);
+    }
+    has_own
+}
+
 /// Whether this verb is answered here and now.
 fn is_taken(session: &mut Session<'_>, verb: &str) -> Result<(), Problem> {
+    if verbs::is_never_over_mqtt(verb) {
+        return Err(Problem::NeverOverMqtt { request: quoted(verb) });
+    }
     if !session.parts.settings.allow_requests.allows(verb) {
         return Err(Problem::NotAllowed { request: quoted(verb) });
     }

@@ -33,6 +33,22 @@ pub struct OpenedAccounts {
     pub is_damaged: bool,
 }
 
+/// Why a tool cannot work on a file.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAccounts {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Error),
+    /// It is something else.
+    #[error("{} holds no accounts ({why}); nothing was changed", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
 impl AccountsFile {
     /// Opens `accounts.json` in the data folder; it is written at the first change. Wrong permissions are put right; a damaged file is
     /// set aside.
@@ -41,14 +57,32 @@ impl AccountsFile {
     /// When the folder or the file cannot be used.
     pub fn open(folder: &Path) -> Result<OpenedAccounts, Error> {
         super::make_folder(folder)?;
-        Self::open_at(&folder.join(NAME))
+        Self::open_own(&folder.join(NAME))
     }
 
-    /// The same for a file of any name, in a folder that exists.
+    /// Makes the folder if it is missing, and takes the file away from other users, if it is there.
     ///
     /// # Errors
-    /// When the file cannot be used.
-    pub fn open_at(path: &Path) -> Result<OpenedAccounts, Error> {
+    /// When the folder or the file cannot be used.
+    pub fn prepare(folder: &Path) -> Result<(), Error> {
+        super::make_folder(folder)?;
+        close_file(&folder.join(NAME)).map(drop)
+    }
+
+    /// A file of any name, for a tool: whatever else it may be, it is left as it is.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds no accounts.
+    pub fn open_at(path: &Path) -> Result<(Self, Book), NoAccounts> {
+        let book = match damaged::look(path, Book::check)? {
+            None => Book::default(),
+            Some(Ok(book)) => book,
+            Some(Err(why)) => return Err(NoAccounts::Damaged { path: path.to_owned(), why }),
+        };
+        Ok((Self { path: path.to_owned() }, book))
+    }
+
+    fn open_own(path: &Path) -> Result<OpenedAccounts, Error> {
         let mut warnings: Vec<String> = close_file(path)?.into_iter().collect();
         let (book, is_damaged) = match damaged::read(path, Book::check)? {
             Found::Good(book) => (book, false),

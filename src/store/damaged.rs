@@ -30,10 +30,30 @@ pub(super) fn read<T: DeserializeOwned>(
     path: &Path,
     good: fn(&T) -> Result<(), String>,
 ) -> Result<Found<T>, Error> {
+    let Some(parsed) = look(path, good)? else { return Ok(Found::Nothing) };
+    match parsed {
+        Ok(content) => Ok(Found::Good(content)),
+        Err(why) => {
+            let aside = free_name(path);
+            std::fs::rename(path, &aside).map_err(Error::new("set aside", path))?;
+            let (path, aside) = (path.display(), aside.display());
+            Ok(Found::SetAside(format!("{path} is damaged ({why}); it was set aside as {aside}")))
+        }
+    }
+}
+
+/// The same for those who change nothing: none if there is no file, else its content, or what is wrong with it.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn look<T: DeserializeOwned>(
+    path: &Path,
+    good: fn(&T) -> Result<(), String>,
+) -> Result<Option<Result<T, String>>, Error> {
     let mut bytes = Vec::new();
     match File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes)) {
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::new("read", path)(error)),
     }
     let parsed = if bytes.len() as u64 > MOST_BYTES {
@@ -44,15 +64,7 @@ pub(super) fn read<T: DeserializeOwned>(
             .map_err(|error| format!("it is not valid at line {}, column {}", error.line(), error.column()))
             .and_then(|content| good(&content).map(|()| content))
     };
-    match parsed {
-        Ok(content) => Ok(Found::Good(content)),
-        Err(why) => {
-            let aside = free_name(path);
-            std::fs::rename(path, &aside).map_err(Error::new("set aside", path))?;
-            let (path, aside) = (path.display(), aside.display());
-            Ok(Found::SetAside(format!("{path} is damaged ({why}); it was set aside as {aside}")))
-        }
-    }
+    Ok(Some(parsed))
 }
 
 /// `state.json.damaged-1`, or the first number that is free. Beyond a hundred the last one is replaced.

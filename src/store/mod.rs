@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-pub use accounts_file::{AccountsFile, OpenedAccounts};
+pub use accounts_file::{AccountsFile, NoAccounts, OpenedAccounts};
 pub use claim::{Claim, InUse};
 pub use identity::IdentityFile;
 pub use secrets::{Opened, Secrets};

@@ -185,7 +185,8 @@ fn empty_options_connect_to_the_broker_that_the_supervisor_names() {
     let supervisor = Supervisor::naming(&broker.door);
     let started = Started::new("{\"cameras\": [], \"mqtt\": {}}", supervisor.address, |_, _| {});
     observer.says(0, &t("status"), "online");
-    started.says("in Home Assistant's side bar; elsewhere with the token ");
+    started.says("in Home Assistant's side bar");
+    started.says("make your account with the pairing code ");
     let (document, _) = observer.next(0, "the appliance's document", |message| {
         message.topic.starts_with("homeassistant/device/") && message.text().contains("\"cu\"")
     });

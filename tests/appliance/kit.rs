@@ -190,6 +190,11 @@ impl Home {
 
     /// Runs a command of the program against it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        self.command_with(arguments, "")
+    }
+
+    /// The same with a standard input.
+    pub(crate) fn command_with(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
         command.arg("--data-dir").arg(self.data.path());
         command.args(["--http-bind", &self.facts.http.to_string()]).args(arguments);
@@ -198,14 +203,14 @@ impl Home {
         for set in OWN.map(str::to_owned).into_iter().chain(sets).chain(broker) {
             command.args(["--set", &set]);
         }
-        command.output().expect("the program runs")
+        run_with_input(command, input.as_bytes())
     }
 
     pub(crate) fn state(&self) -> Arc<State> {
         self.app.as_ref().expect("it runs").state()
     }
 
-    /// Gets a path with the token; status and body.
+    /// Gets a path with the local key; status and body.
     pub(crate) fn get(&self, path: &str) -> (u16, Vec<u8>) {
         http_get(self.facts.http, path, self.facts.token.expose())
     }
@@ -217,7 +222,7 @@ impl Home {
         serde_json::from_slice(&body).expect("JSON")
     }
 
-    /// A request with the token; head and body.
+    /// A request with the local key; head and body.
     pub(crate) fn http(&self, request: &str, headers: &str, body: &str) -> (String, Vec<u8>) {
         http(self.facts.http, request, self.facts.token.expose(), headers, body)
     }

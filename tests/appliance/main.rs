@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "figures of a run, shown with --nocapture")]
 
+mod accounts;
 mod admin;
 mod again;
 mod app;

@@ -427,9 +427,14 @@ pub struct Mjpeg {
 impl Mjpeg {
     /// Opens the stream, or says which status it got instead.
     pub fn open(address: SocketAddr, query: &str) -> Result<Self, Answer> {
+        Self::open_as(address, query, &bearer())
+    }
+
+    /// The same with other header lines than the token's.
+    pub fn open_as(address: SocketAddr, query: &str, headers: &str) -> Result<Self, Answer> {
         let mut stream = connect(address);
         let target = format!("/api/cameras/{CAMERA}/stream.mjpeg{query}");
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: test\r\n{}\r\n", bearer()).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: test\r\n{headers}\r\n").unwrap();
         let mut from = BufReader::with_capacity(128 * 1024, stream);
         let (status, headers) = read_head(&mut from).unwrap();
         if status != 200 {

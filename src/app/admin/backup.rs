@@ -1,4 +1,4 @@
-//! Everything that makes this appliance this one, in one file: configuration, identity, settings, secrets, photographs of the
+//! Everything that makes this appliance this one, in one file: configuration, identity, settings, secrets, accounts, photographs of the
 //! household, and with `events` the events with their pictures.
 //!
 //! Not here: putting it back ([`super::restore`]).
@@ -28,7 +28,7 @@ pub(super) const FORMAT: u64 = 1;
 pub(super) const ABOUT: &str = "doorward-backup.json";
 pub(super) const CONFIGURATION: &str = "doorward.toml";
 /// Our own small files in the data folder.
-pub(super) const SMALL_FILES: [&str; 3] = ["identity.json", "state.json", "secrets.json"];
+pub(super) const SMALL_FILES: [&str; 4] = ["identity.json", "state.json", "secrets.json", "accounts.json"];
 /// Backups that stay; the oldest goes.
 const KEPT: usize = 5;
 /// Room that is left to others on the disk.
