@@ -18,8 +18,7 @@ use serde_json::{Value, json};
 /// What a browser says of our own page.
 const OWN_SITE: &str = "Sec-Fetch-Site: same-origin\r\n";
 /// The routes that nobody needs a credential for.
-const OPEN: [&str; 4] =
-    ["GET /healthz", "GET /api/v1/session", "POST /api/v1/session", "POST /api/v1/setup"];
+const OPEN: [&str; 4] = ["GET /healthz", "GET /api/v1/session", "POST /api/v1/session", "POST /api/v1/setup"];
 
 /// One method at one path of the document.
 struct Operation {
@@ -39,7 +38,8 @@ impl Operation {
     /// The path with something that fits into each parameter.
     fn target(&self, verb: &str) -> String {
         let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-        let pairs = [("{camera}", CAMERA), ("{id}", id), ("{name}", "nobody"), ("{key}", "fps"), ("{verb}", verb)];
+        let pairs =
+            [("{camera}", CAMERA), ("{id}", id), ("{name}", "nobody"), ("{key}", "fps"), ("{verb}", verb)];
         pairs.iter().fold(self.path.clone(), |path, (name, value)| path.replace(name, value))
     }
 
@@ -146,7 +146,11 @@ fn each_role_opens_what_it_is_for_and_nothing_else() {
                 refused(&stream, "forbidden");
                 let_in(&viewer);
                 let_in(&viewer_token);
-                if operation.path.contains("{camera}") { let_in(&one_camera) } else { refused(&one_camera, "forbidden") }
+                if operation.path.contains("{camera}") {
+                    let_in(&one_camera)
+                } else {
+                    refused(&one_camera, "forbidden")
+                }
             }
             "admin" | "of the verb" => {
                 refused(&stream, "forbidden");
@@ -172,13 +176,19 @@ fn a_wrong_method_is_told_those_that_fit() {
     let rig = Rig::start(Limits::default());
     let all = operations(&rig);
     for operation in &all {
-        let fitting = || all.iter().filter(|other| other.path == operation.path).map(|other| other.method.as_str());
+        let fitting =
+            || all.iter().filter(|other| other.path == operation.path).map(|other| other.method.as_str());
         for wrong in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"] {
             if fitting().any(|method| method == wrong) {
                 continue;
             }
             let answer = send(&rig, wrong, &operation.target("ping"), &bearer(), "");
-            assert_eq!((answer.status, answer.code().as_str()), (405, "wrong_method"), "{wrong} {}", operation.path);
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (405, "wrong_method"),
+                "{wrong} {}",
+                operation.path
+            );
             let allowed = answer.header("allow").unwrap();
             assert!(fitting().all(|method| allowed.split(", ").any(|word| word == method)), "{allowed}");
             assert_eq!(allowed.contains("HEAD"), fitting().any(|method| method == "GET"), "{allowed}");
@@ -196,7 +206,8 @@ fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
         n_bodies += 1;
         let ask = |length: String| {
             let target = operation.target(if operation.path.contains("/faces/") { "test" } else { "ping" });
-            let head = format!("{} {target} HTTP/1.1\r\nHost: test\r\n{session}{length}\r\n", operation.method);
+            let head =
+                format!("{} {target} HTTP/1.1\r\nHost: test\r\n{session}{length}\r\n", operation.method);
             let mut stream = rig::connect(rig.address);
             stream.write_all(head.as_bytes()).unwrap();
             let answer = read_answer(&mut std::io::BufReader::new(stream), false).unwrap();
@@ -231,10 +242,31 @@ impl Dice {
 
     fn value(&mut self) -> Value {
         let texts = [
-            json!(""), json!("anna"), json!("a\u{0}b"), json!("\u{202e}evil"), json!("x".repeat(3000)), json!("../../etc/passwd"),
-            json!("' OR 1=1 --"), json!("stream"), json!("admin"), json!("porch"), json!("1999-01-01T00:00:00Z"), json!(" \n\t"),
-            json!("\u{1f600}".repeat(40)), json!(null), json!(true), json!(-1), json!(0), json!(1e308), json!(u64::MAX), json!(i64::MIN),
-            json!(0.1), json!([]), json!({}), json!([[[[1]]]]), json!({ "a": { "b": [null] } }),
+            json!(""),
+            json!("anna"),
+            json!("a\u{0}b"),
+            json!("\u{202e}evil"),
+            json!("x".repeat(3000)),
+            json!("../../etc/passwd"),
+            json!("' OR 1=1 --"),
+            json!("stream"),
+            json!("admin"),
+            json!("porch"),
+            json!("1999-01-01T00:00:00Z"),
+            json!(" \n\t"),
+            json!("\u{1f600}".repeat(40)),
+            json!(null),
+            json!(true),
+            json!(-1),
+            json!(0),
+            json!(1e308),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!(0.1),
+            json!([]),
+            json!({}),
+            json!([[[[1]]]]),
+            json!({ "a": { "b": [null] } }),
         ];
         self.pick(&texts)
     }
@@ -258,7 +290,20 @@ impl Dice {
                 let at = self.roll(text.len());
                 text[at] = self.pick(&[0, 0xff, 0xc3, b'"', b'\\', 0x80]);
             }
-            4 => text = self.pick(&[&b"null"[..], b"\"password\"", b"12345", b"NaN", b"1e999999", b"\xef\xbb\xbf{}", b"{}{}", b"\0"]).to_vec(),
+            4 => {
+                text = self
+                    .pick(&[
+                        &b"null"[..],
+                        b"\"password\"",
+                        b"12345",
+                        b"NaN",
+                        b"1e999999",
+                        b"\xef\xbb\xbf{}",
+                        b"{}{}",
+                        b"\0",
+                    ])
+                    .to_vec()
+            }
             _ => {}
         }
         text
@@ -275,10 +320,20 @@ fn nonsense_is_never_a_fault_of_ours() {
     for operation in operations(&rig).into_iter().filter(|operation| operation.max_body.is_some()) {
         for round in 0..30 {
             // Nothing that would end the test: each round another verb that only looks or takes little.
-            let verb = dice.pick(&["ping", "why", "motion/inhibit", "users/add", "token/create", "events/list", "users/role"]);
+            let verb = dice.pick(&[
+                "ping",
+                "why",
+                "motion/inhibit",
+                "users/add",
+                "token/create",
+                "events/list",
+                "users/role",
+            ]);
             let verb = if operation.path.contains("/faces/") { "test" } else { verb };
             let fields = match operation.fields.is_empty() {
-                true => ["name", "password", "camera", "seconds", "value", "kind", "limit", "from"].map(str::to_owned).to_vec(),
+                true => ["name", "password", "camera", "seconds", "value", "kind", "limit", "from"]
+                    .map(str::to_owned)
+                    .to_vec(),
                 false => operation.fields.clone(),
             };
             let body = dice.body(&fields);
@@ -323,7 +378,10 @@ fn post(rig: &Rig, path: &str, headers: &str, body: &Value) -> Answer {
 fn the_first_user_comes_in_with_the_pairing_code() {
     let rig = Rig::start(Limits::default());
     let nobody = get_session(&rig, "");
-    assert_eq!((&nobody["needs_setup"], &nobody["user"], &nobody["role"]), (&json!(true), &json!(null), &json!(null)));
+    assert_eq!(
+        (&nobody["needs_setup"], &nobody["user"], &nobody["role"]),
+        (&json!(true), &json!(null), &json!(null))
+    );
     let page = String::from_utf8(send(&rig, "GET", "/", "", "").body).unwrap();
     assert!(page.contains("Pairing code") && page.contains("doorward pair"), "{page}");
     let wish = |code: &str, password: &str| json!({ "code": code, "name": "anna", "password": password });
@@ -341,7 +399,10 @@ fn the_first_user_comes_in_with_the_pairing_code() {
     assert_eq!(rest, "Path=/; HttpOnly; SameSite=Strict", "not Secure without TLS");
     assert!((29 * 86_400..=30 * 86_400).contains(&seconds.parse::<u64>().unwrap()), "{seconds}");
     let me = get_session(&rig, &cookie(&secret));
-    assert_eq!((&me["user"], &me["how"], &me["needs_setup"]), (&json!("anna"), &json!("session"), &json!(false)));
+    assert_eq!(
+        (&me["user"], &me["how"], &me["needs_setup"]),
+        (&json!("anna"), &json!("session"), &json!(false))
+    );
     assert!(me["until"].is_string());
     let again = set_up(&wish(&rig.pairing, PASSWORD));
     assert_eq!((again.status, again.code().as_str()), (409, "set_up_already"));
@@ -359,7 +420,8 @@ fn get_session(rig: &Rig, headers: &str) -> Value {
 fn people_sign_in_and_out() {
     let rig = Rig::start(Limits::default());
     rig.user("anna", Role::Admin);
-    let sign_in = |password: &str| post(&rig, "/api/session", "", &json!({ "user": "anna", "password": password }));
+    let sign_in =
+        |password: &str| post(&rig, "/api/session", "", &json!({ "user": "anna", "password": password }));
     let refused = sign_in("not that one");
     assert_eq!((refused.status, refused.code().as_str()), (401, "wrong_login"));
     let stranger = post(&rig, "/api/session", "", &json!({ "user": "zoe", "password": PASSWORD }));
@@ -369,9 +431,16 @@ fn people_sign_in_and_out() {
     assert_eq!(send(&rig, "GET", "/api/state", &session, "").status, 200);
     for (site, status) in [("", 403), ("Origin: http://evil\r\n", 403), ("Origin: http://test\r\n", 200)] {
         let headers = format!("Cookie: doorward={secret}\r\n{site}");
-        assert_eq!(send(&rig, "PUT", "/api/cameras/porch/entities/fps", &headers, "9").status, status, "{site}");
+        assert_eq!(
+            send(&rig, "PUT", "/api/cameras/porch/entities/fps", &headers, "9").status,
+            status,
+            "{site}"
+        );
     }
-    assert_eq!(send(&rig, "DELETE", "/api/session", &format!("Cookie: doorward={secret}\r\n"), "").code(), "cross_site");
+    assert_eq!(
+        send(&rig, "DELETE", "/api/session", &format!("Cookie: doorward={secret}\r\n"), "").code(),
+        "cross_site"
+    );
     let mut viewer = open_stream(&rig, &session);
     viewer.next().unwrap();
     let out = send(&rig, "DELETE", "/api/session", &session, "");
@@ -400,7 +469,8 @@ fn streams_end_with_what_opened_them_and_no_other() {
     let rig = Rig::start(Limits::default());
     let admin = cookie(&rig.user("anna", Role::Admin));
     let ben = cookie(&rig.user("ben", Role::Viewer));
-    let made = post(&rig, "/api/tokens", &admin, &json!({ "kind": "stream", "camera": CAMERA, "name": "tablet" }));
+    let made =
+        post(&rig, "/api/tokens", &admin, &json!({ "kind": "stream", "camera": CAMERA, "name": "tablet" }));
     let made = made.json();
     let path = made["path"].as_str().unwrap();
     let mut staying = open_stream(&rig, &admin);
@@ -484,10 +554,14 @@ fn tokens_open_in_three_ways_and_no_page() {
 fn a_second_factor_is_begun_asked_for_and_ended() {
     let rig = Rig::start(Limits::default());
     let session = cookie(&rig.user("anna", Role::Admin));
-    let totp = |method: &str, body: Value| send(&rig, method, "/api/session/totp", &session, &body.to_string());
+    let totp =
+        |method: &str, body: Value| send(&rig, method, "/api/session/totp", &session, &body.to_string());
     assert_eq!(totp("POST", json!({ "password": "wrong" })).code(), "wrong_password");
     let begun = totp("POST", json!({ "password": PASSWORD })).json();
-    assert!(begun["qr_svg"].as_str().unwrap().contains("<svg") && begun["uri"].as_str().unwrap().starts_with("otpauth://"));
+    assert!(
+        begun["qr_svg"].as_str().unwrap().contains("<svg")
+            && begun["uri"].as_str().unwrap().starts_with("otpauth://")
+    );
     assert_eq!(totp("PUT", json!({ "code": "000000" })).code(), "bad_account");
     let code = rig::totp_code(begun["secret"].as_str().unwrap(), 0);
     let confirmed = totp("PUT", json!({ "code": code }));

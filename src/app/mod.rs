@@ -32,6 +32,7 @@ mod executor;
 mod faces;
 mod health;
 mod init;
+mod outside;
 mod plan;
 mod record;
 
@@ -359,6 +360,7 @@ impl Workshop {
             audit: audit_log.clone(),
         };
         let (door, mut keeper) = Door::new(parts);
+        outside::keep(&mut keeper, config);
         facts.pairing = first_code(&door, &mut keeper)?;
         let door = Arc::new(door);
         core.spawn("door", move || keeper.run());
@@ -396,6 +398,7 @@ impl Workshop {
         let parts = http::Parts {
             door,
             audit: audit_log,
+            outside: outside::start(&runtime, config, &links),
             ingress_proxy: config.http.ingress_proxy,
             limits: http::Limits {
                 max_viewers: config.http.max_viewers,

@@ -161,7 +161,7 @@ impl Door {
     #[must_use]
     pub fn has_totp(&self, caller: &Caller) -> bool {
         let is_session = matches!(caller.how, How::Session(_));
-        is_session && self.room.book().user(&caller.name).is_some_and(|user| user.totp.is_some())
+        is_session && self.room.book().user(&caller.name).is_some_and(|user| user.has_totp())
     }
 
     /// Tells whenever a session or a token may have ended.

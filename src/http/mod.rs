@@ -21,6 +21,7 @@ mod faces;
 mod front;
 mod inner;
 mod openapi;
+mod outside;
 mod page;
 mod picture;
 mod range;
@@ -45,6 +46,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use front::Front;
 pub use inner::Inner;
+pub use outside::Outside;
 
 use crate::audit;
 use crate::door::Door;
@@ -59,6 +61,8 @@ pub struct Parts {
     pub door: Arc<Door>,
     /// Where it is noted who did what.
     pub audit: audit::Log,
+    /// With whose word people may sign in, besides their accounts; none = with nobody's.
+    pub outside: Option<Outside>,
     /// Home Assistant's ingress proxy: what comes from this address is signed in already.
     pub ingress_proxy: Option<IpAddr>,
     /// What one client, and all of them together, may use.
@@ -160,6 +164,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 struct Shared {
     door: Arc<Door>,
     audit: audit::Log,
+    outside: Option<Outside>,
     ingress_proxy: Option<IpAddr>,
     limits: Limits,
     socket: PathBuf,
@@ -180,6 +185,7 @@ pub fn new(parts: Parts) -> (Front, Inner) {
     let Parts {
         door,
         audit,
+        outside,
         ingress_proxy,
         limits,
         run_dir,
@@ -193,6 +199,7 @@ pub fn new(parts: Parts) -> (Front, Inner) {
     let shared = Arc::new(Shared {
         door,
         audit,
+        outside,
         ingress_proxy,
         limits,
         socket: run_dir.join("http.sock"),

@@ -115,6 +115,7 @@ impl Rig {
         let (front, inner) = http::new(Parts {
             door: Arc::clone(&door),
             audit: audit_log,
+            outside: None,
             ingress_proxy,
             limits,
             run_dir: run_dir.path().into(),
