@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{HeaderName, HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{
+    CONNECTION, HeaderName, HeaderValue, RANGE, SET_COOKIE, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -40,8 +42,16 @@ pub(super) enum Outcome {
 
 /// Answers one request.
 pub(super) async fn answer(shared: &Shared, link: Link, request: Request<Incoming>) -> Outcome {
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let outcome = handle(shared, link, request).await;
-    outcome.unwrap_or_else(|problem| Outcome::Reply(reply::problem(&problem)))
+    let mut outcome = outcome.unwrap_or_else(|problem| Outcome::Reply(reply::problem(&problem)));
+    // A proxy before us may see the end of such a body elsewhere; what it sends as the rest must not become a request of somebody else.
+    if let Outcome::Reply(reply) = &mut outcome
+        && is_chunked
+    {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    outcome
 }
 
 /// One request that may be answered.
