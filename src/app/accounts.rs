@@ -1,4 +1,5 @@
-//! `doorward user`, `doorward token` and `doorward pair`: through the running appliance, or on its file while none runs.
+//! The door of the appliance; and `doorward user`, `doorward token` and `doorward pair`, through the running appliance, or on its file
+//! while none runs.
 //!
 //! Not here: what the commands mean ([`crate::logic::accounts`]).
 
@@ -17,11 +18,35 @@ use crate::config::Config;
 use crate::config::cli::{OfFile, OneUser, PasswordFrom, Token, User};
 use crate::door::{self, Door, Keeper, hash};
 use crate::inbox::Inbox;
-use crate::logic::accounts::Request;
+use crate::logic::accounts::{Book, Request};
 use crate::logic::input::Now;
 use crate::logic::qr;
 use crate::store::accounts_file;
-use crate::store::{AccountsFile, Claim};
+use crate::store::{AccountsFile, Claim, OpenedAccounts};
+
+/// The door and its thread, with a pairing code while there is no user.
+pub(super) fn door(
+    config: &Config,
+    local_key: &str,
+    accounts: OpenedAccounts,
+    inbox: &Inbox,
+    audit: &audit::Log,
+) -> (Door, Keeper) {
+    let (inbox, audit, settings) = (inbox.clone(), audit.clone(), config.accounts);
+    let (book, save) = (accounts.book, save(accounts.file));
+    let (door, mut keeper) = Door::new(door::Parts { local_key, settings, book, save, inbox, audit });
+    if door.needs_setup()
+        && let Err(problem) = keeper.pair(Timestamp::now())
+    {
+        tracing::error!("there is no pairing code: {problem}");
+    }
+    (door, keeper)
+}
+
+/// How accounts get into their file.
+fn save(mut file: AccountsFile) -> door::Save {
+    Box::new(move |book: &Book| file.save(book).map_err(|error| error.source.to_string()))
+}
 
 /// Carries out a command about users; false if a password was checked and is wrong.
 ///
@@ -186,7 +211,7 @@ impl Desk {
     fn open(config: &Config, path: &Path, claim: Option<Claim>) -> anyhow::Result<Way> {
         let (file, book) = AccountsFile::open_at(path)?;
         let ((inbox, _), (audit, _)) = (Inbox::new(), audit::Log::new());
-        let (settings, save) = (config.accounts, super::save_accounts(file));
+        let (settings, save) = (config.accounts, save(file));
         let (door, keeper) = Door::new(door::Parts { local_key: "", settings, book, save, inbox, audit });
         Ok(Way::File(Box::new(Self { keeper, _door: door, _claim: claim })))
     }

@@ -51,11 +51,10 @@ use tokio::sync::watch;
 use crate::audit;
 use crate::broker::{self, Broker};
 use crate::config::{Config, Secret};
-use crate::door::{self, Door, Keeper};
 use crate::http;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
-use crate::logic::accounts::{Book, Pairing};
+use crate::logic::accounts::Pairing;
 use crate::logic::appliance::{Appliance, Plan};
 use crate::logic::discovery::Installation;
 use crate::logic::input::Now;
@@ -351,17 +350,10 @@ impl Workshop {
         }
         let (audit_log, audit_orders) = audit::Log::new();
         core.spawn("audit", move || audit_orders.iter().for_each(drop));
-        let parts = door::Parts {
-            local_key: secrets.http_token.expose(),
-            settings: config.accounts,
-            save: save_accounts(accounts.file),
-            book: accounts.book,
-            inbox: inbox.clone(),
-            audit: audit_log.clone(),
-        };
-        let (door, mut keeper) = Door::new(parts);
+        let key = secrets.http_token.expose();
+        let (door, mut keeper) = accounts::door(config, key, accounts, &inbox, &audit_log);
         outside::keep(&mut keeper, config);
-        facts.pairing = first_code(&door, &mut keeper)?;
+        facts.pairing = keeper.pairing().cloned();
         let door = Arc::new(door);
         core.spawn("door", move || keeper.run());
         executor.door = Some(Arc::clone(&door));
@@ -497,16 +489,6 @@ impl Workshop {
             },
         }
     }
-}
-
-/// How accounts get into their file.
-fn save_accounts(mut file: AccountsFile) -> door::Save {
-    Box::new(move |book: &Book| file.save(book).map_err(|error| error.source.to_string()))
-}
-
-/// The pairing code of this start, while there is no user.
-fn first_code(door: &Door, keeper: &mut Keeper) -> anyhow::Result<Option<Pairing>> {
-    door.needs_setup().then(|| keeper.pair(Timestamp::now())).transpose().map_err(anyhow::Error::msg)
 }
 
 /// Where this node speaks.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -75,7 +76,10 @@ impl Keeper {
             let now = Now { instant: Instant::now(), wall: Timestamp::now() };
             match task {
                 Task::Verb(request, reply) => reply(self.verb(request, now).map(Answer::Data)),
-                Task::SelfService(wish, origin, tell) => tell(self.serve(wish, &origin, now)),
+                Task::SelfService(wish, origin, tell) => {
+                    self.room.waiting.fetch_sub(1, Ordering::Relaxed);
+                    tell(self.serve(wish, &origin, now));
+                }
             }
         }
     }
@@ -96,6 +100,12 @@ impl Keeper {
         );
         self.pairing = Some(pairing.clone());
         Ok(pairing)
+    }
+
+    /// The pairing code, if there is one.
+    #[must_use]
+    pub fn pairing(&self) -> Option<&Pairing> {
+        self.pairing.as_ref()
     }
 
     /// Ends the sessions of outside identities that may not come in any more; `role` tells what a mail address may do.

@@ -10,6 +10,7 @@ mod room;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
@@ -31,6 +32,8 @@ use room::Room;
 
 /// Askers that may wait for their turn; hashing takes about a twentieth of a second.
 const WAITING: usize = 16;
+/// Of them, those who ask about themselves, as everybody may who reaches the page; an admin who locks somebody out finds a place still.
+const STRANGERS: usize = 12;
 
 /// A credential as somebody shows it.
 #[derive(Clone, Copy)]
@@ -194,13 +197,22 @@ impl Door {
         {
             return tell(Err(problem));
         }
+        if self.room.waiting.fetch_add(1, Ordering::Relaxed) >= STRANGERS {
+            self.room.waiting.fetch_sub(1, Ordering::Relaxed);
+            return tell(Err(Problem::Busy));
+        }
         self.queue(Task::SelfService(wish, origin, tell));
     }
 
     fn queue(&self, task: Task) {
         match self.queue.try_send(task) {
             Ok(()) => {}
-            Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => task.refuse(),
+            Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => {
+                if let Task::SelfService(..) = &task {
+                    self.room.waiting.fetch_sub(1, Ordering::Relaxed);
+                }
+                task.refuse();
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Not here: any decision about accounts.
 
 use std::net::IpAddr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -26,6 +27,8 @@ pub(super) struct Room {
     sign_ins: Mutex<Throttle>,
     inbox: Inbox,
     audit: audit::Log,
+    /// Those who asked about themselves and have not had their turn.
+    pub(super) waiting: AtomicUsize,
     /// Counts the changes of the book.
     pub(super) changes: watch::Sender<u64>,
 }
@@ -37,7 +40,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Room {
     pub(super) fn new(book: Book, inbox: Inbox, audit: audit::Log) -> Self {
         let (book, changes) = (Mutex::new(Arc::new(book)), watch::channel(0).0);
-        Self { book, credentials: Mutex::default(), sign_ins: Mutex::default(), inbox, audit, changes }
+        Self {
+            book,
+            credentials: Mutex::default(),
+            sign_ins: Mutex::default(),
+            inbox,
+            audit,
+            waiting: AtomicUsize::new(0),
+            changes,
+        }
     }
 
     /// The accounts as they are now.

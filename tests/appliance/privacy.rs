@@ -3,7 +3,7 @@
 //!
 //! Not here: the device node of a USB camera (`examples/v4l2_probe.rs`), and what is told of a switch ([`super::camera`]).
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
