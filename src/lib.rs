@@ -28,6 +28,7 @@ pub mod clips;
 pub mod http;
 pub mod mqtt;
 pub mod notify;
+pub mod oidc;
 pub mod public_address;
 pub mod store;
 pub mod supervisor;

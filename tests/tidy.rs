@@ -11,7 +11,7 @@ const SHARED: [&str; 15] = [
     "atomic", "audit", "canvas", "database", "logic", "config", "door", "font", "frame", "hub", "inbox",
     "journal", "jpeg", "shutdown", "tls",
 ];
-const EDGES: [&str; 11] = [
+const EDGES: [&str; 12] = [
     "archive",
     "broker",
     "camera",
@@ -19,6 +19,7 @@ const EDGES: [&str; 11] = [
     "http",
     "mqtt",
     "notify",
+    "oidc",
     "public_address",
     "store",
     "supervisor",

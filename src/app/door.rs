@@ -8,6 +8,7 @@ use anyhow::Error;
 use jiff::Timestamp;
 
 use super::crew::Crew;
+use super::outside;
 use crate::audit;
 use crate::config::Config;
 use crate::door::{Door, Parts, Save};
@@ -37,6 +38,7 @@ pub(super) fn start(
         audit: audit.clone(),
     };
     let (door, mut keeper) = Door::new(parts);
+    outside::keep(&mut keeper, config);
     let pairing =
         door.needs_setup().then(|| keeper.pair(Timestamp::now())).transpose().map_err(Error::msg)?;
     core.spawn("door", move || keeper.run());

@@ -51,7 +51,7 @@ pub(super) struct Executor {
     outbox: Arc<Outbox>,
     published: watch::Sender<Arc<State>>,
     pub(super) faces: Option<Ways>,
-    pub(super) saves: Option<Sender<Stored>>,
+    pub(super) saves: Option<Sender<Save>>,
     pub(super) archive: Option<SyncSender<archive::Order>>,
     pub(super) trials: Option<UnboundedSender<Trial>>,
     pub(super) desk: Option<Desk>,
@@ -303,7 +303,8 @@ impl Executor {
             Effect::Teach(job) => self.teach(job, reply.take()),
             Effect::Capture { camera, training } => self.capture(appliance, &camera, training, reply.take()),
             Effect::TakeSnapshot { camera, id } => self.take_snapshot(appliance, camera, id),
-            Effect::SaveSettings => self.save(appliance.state()),
+            Effect::SaveSettings => self.save(appliance.state(), false, None),
+            Effect::SavePrivacy => self.save(appliance.state(), true, reply.take()),
         }
     }
 
@@ -316,7 +317,7 @@ impl Executor {
         self.handle(appliance, Request { input, reply: None });
     }
 
-    fn save(&self, state: &State) {
+    fn save(&self, state: &State, at_once: bool, waiting: Option<Reply>) {
         let mut stored = Stored::default();
         stored.public_address.clone_from(&state.public_address);
         stored.declined.clone_from(&state.declined);
@@ -326,7 +327,7 @@ impl Executor {
             }
         }
         if let Some(saves) = &self.saves {
-            let _ = saves.send(stored);
+            let _ = saves.send(Save { stored, at_once, waiting });
         }
     }
 }
@@ -354,7 +355,8 @@ fn news(effect: &Effect) -> Option<News> {
         | Effect::Access(_)
         | Effect::Audit(_)
         | Effect::Discovery(_)
-        | Effect::SaveSettings => None,
+        | Effect::SaveSettings
+        | Effect::SavePrivacy => None,
     }
 }
 
@@ -372,15 +374,29 @@ fn motion_order(knobs: &mut Knobs, order: MotionOrder) -> motion::Order {
     }
 }
 
-/// The body of the store thread: keeps the newest settings, soon but not at every step of a slider.
-pub(super) fn keep(mut file: StateFile, saves: &Receiver<Stored>) {
+/// Settings to keep.
+pub(super) struct Save {
+    stored: Stored,
+    /// Not a step of a slider, which others will follow.
+    at_once: bool,
+    /// Who hears when they are on the disk.
+    waiting: Option<Reply>,
+}
+
+/// The body of the store thread: keeps the newest settings, soon but not at every step of a slider, unless they are to be kept at once.
+pub(super) fn keep(mut file: StateFile, saves: &Receiver<Save>) {
     while let Ok(mut newest) = saves.recv() {
         let due = Instant::now() + SAVE_DELAY;
-        while let Ok(newer) = saves.recv_timeout(due.saturating_duration_since(Instant::now())) {
+        while !newest.at_once
+            && let Ok(newer) = saves.recv_timeout(due.saturating_duration_since(Instant::now()))
+        {
             newest = newer;
         }
-        if let Err(error) = file.save(&newest) {
+        if let Err(error) = file.save(&newest.stored) {
             tracing::error!("settings are not kept: {error}");
+        }
+        if let Some(reply) = newest.waiting {
+            reply(Ok(Answer::Done));
         }
     }
 }

@@ -35,6 +35,7 @@ mod executor;
 mod faces;
 mod health;
 mod init;
+mod outside;
 mod plan;
 mod record;
 pub mod reset;
@@ -406,6 +407,7 @@ impl Workshop {
             audit: audit_log,
             certificate: shown,
             plain: config.http.plain,
+            outside: outside::start(&runtime, config, &links),
             ingress_proxy: config.http.ingress_proxy,
             addresses: config.access.addresses.clone(),
             limits: http::Limits {

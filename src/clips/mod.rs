@@ -218,6 +218,7 @@ impl<T: FnMut(News)> Studio<T> {
             match orders.try_recv() {
                 Ok(ClipOrder::Begin { event }) => self.begin(event),
                 Ok(ClipOrder::End) => self.end(),
+                Ok(ClipOrder::Forget) => self.cut(),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }

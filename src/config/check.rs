@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::faults::Faults;
 use super::listing::{self, Origin};
+use super::oidc;
 use super::outward;
 use super::sources::Sources;
 use super::values::Values;
@@ -49,6 +50,7 @@ pub(super) fn config(values: &Values, sources: &Sources, faults: &mut Faults) ->
         cameras: cameras(values, faults),
         notify: outward::targets(values, faults),
         public_address: outward::public_address(values, faults),
+        oidc: oidc::oidc(values, faults),
         data_dir,
     }
 }

@@ -5,7 +5,7 @@
 
 use lettre::message::Mailboxes;
 
-use super::{Id, check_source};
+use super::{Id, check_source, oidc};
 use crate::logic::addresses;
 use crate::logic::request::Allowed;
 use crate::logic::rules;
@@ -149,6 +149,11 @@ pub(super) const SECTIONS: &[Section] = &[
         path: "public_address",
         doc: "Whether to notice when the address changes under which your home is seen from outside. Off unless you name \
               whom to ask: nobody is asked by default.",
+    },
+    Section {
+        path: "oidc",
+        doc: "Signing in with an account at an OpenID Connect provider, besides the accounts of this appliance. Off unless \
+              `issuer` is set; it needs `http.url`. docs/oidc.md says what to register at the provider.",
     },
 ];
 
@@ -465,6 +470,25 @@ pub(super) const KEYS: &[Key] = &[
         "How often."),
     key("public_address.ca_file", text("", "a path, or empty", path_or_empty),
         "A PEM file with the certificate authorities to trust for an https:// address. Empty: those of the system."),
+
+    key("oidc.issuer", text("", "an address with https://, or with http:// on this machine itself, or empty", oidc::check_issuer),
+        "The provider, exactly as it names itself. Empty: nobody signs in this way."),
+    key("oidc.client_id", text("", "the id that the provider gave you, or empty", header),
+        "Who this appliance is at the provider. Register `<http.url>/api/v1/oidc/callback` there as the redirect address."),
+    key("oidc.client_secret", secret("text", header),
+        "The secret that belongs to the id. Better keep it out of this file: use `client_secret_file` or the environment. \
+         Empty: a public client, which PKCE alone protects."),
+    key("oidc.client_secret_file", text("", "a path, or empty", path_or_empty),
+        "A file whose first line is the secret."),
+    key("oidc.allowed_emails", text("", "mail addresses with commas between them, or empty", oidc::check_emails),
+        "Who may come in as an admin: the whole addresses, which the provider must have verified."),
+    key("oidc.viewer_emails", text("", "mail addresses with commas between them, or empty", oidc::check_emails),
+        "Who may come in as a viewer."),
+    key("oidc.name", text("another account", "1 to 64 characters", name),
+        "What the button on the sign-in page says after \"Sign in with\"."),
+    key("oidc.ca_file", text("", "a path, or empty", path_or_empty),
+        "A PEM file with the certificate authorities to trust for the provider, if its certificate is of your own making. \
+         Empty: those of the system."),
 ];
 
 /// What the words of events may be.

@@ -13,6 +13,7 @@ mod faults;
 mod keys;
 mod layers;
 mod listing;
+mod oidc;
 mod options;
 mod outward;
 mod secret;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 pub use faults::{Fault, Faults};
 pub use listing::{Listed, Origin};
+pub use oidc::Oidc;
 pub use outward::{Ask, Form, Hook, Mail, Notify, PublicAddress, Question, Security, Trust, Way};
 pub use secret::Secret;
 pub use sources::{Found, FoundBroker, Sources};
@@ -100,6 +102,8 @@ pub struct Config {
     pub notify: Vec<Notify>,
     /// Whom to ask under which address the home is seen; none = nobody is asked.
     pub public_address: Option<PublicAddress>,
+    /// With whose word people may sign in, besides their own accounts; none = with nobody's.
+    pub oidc: Option<Oidc>,
 }
 
 /// A topic segment: one to 32 of `a-z`, `0-9` and `_`.

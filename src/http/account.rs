@@ -39,6 +39,7 @@ fn describe(shared: &Shared, caller: Option<&Caller>) -> Value {
         "until": caller.and_then(|caller| shared.door.until(caller)).map(timestamp),
         "totp": caller.is_some_and(|caller| shared.door.has_totp(caller)),
         "needs_setup": shared.door.needs_setup(),
+        "outside": shared.outside.as_ref().map(|outside| &outside.name),
     })
 }
 
@@ -148,7 +149,7 @@ pub(super) async fn change(shared: &Shared, name: &str, body: &[u8]) -> Result<R
 }
 
 /// Asks the door, waits for its answer, and hands over the cookie if somebody is signed in now.
-async fn served(shared: &Shared, visitor: &Visitor, wish: SelfService) -> Result<Reply, Problem> {
+pub(super) async fn served(shared: &Shared, visitor: &Visitor, wish: SelfService) -> Result<Reply, Problem> {
     let (reply, answer) = oneshot::channel();
     let tell = Box::new(move |outcome| {
         // The asker may have gone.

@@ -22,6 +22,7 @@ mod front;
 mod inner;
 mod notes;
 mod openapi;
+mod outside;
 mod page;
 mod picture;
 mod range;
@@ -46,6 +47,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use front::Front;
 pub use inner::Inner;
+pub use outside::Outside;
 
 use crate::audit;
 use crate::door::Door;
@@ -67,6 +69,8 @@ pub struct Parts {
     pub certificate: Arc<Certificate>,
     /// Whether other machines may ask without TLS.
     pub plain: bool,
+    /// With whose word people may sign in, besides their accounts; none = with nobody's.
+    pub outside: Option<Outside>,
     /// Home Assistant's ingress proxy: what comes from this address is signed in already.
     pub ingress_proxy: Option<IpAddr>,
     /// From where people may come.
@@ -176,6 +180,7 @@ struct Shared {
     audit: audit::Log,
     certificate: Arc<Certificate>,
     plain: bool,
+    outside: Option<Outside>,
     ingress_proxy: Option<IpAddr>,
     addresses: Addresses,
     /// Told once that a proxy passes requests on that nobody named.
@@ -202,6 +207,7 @@ pub fn new(parts: Parts) -> (Front, Inner) {
         audit,
         certificate,
         plain,
+        outside,
         ingress_proxy,
         addresses,
         limits,
@@ -218,6 +224,7 @@ pub fn new(parts: Parts) -> (Front, Inner) {
         audit,
         certificate,
         plain,
+        outside,
         ingress_proxy,
         addresses,
         unnamed_proxy: Once::new(),

@@ -7,11 +7,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use http_body_util::Full;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, SET_COOKIE};
 use sha2::{Digest, Sha256};
 
 use super::reply::{self, Reply};
+use crate::logic::problem::Problem;
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -55,6 +57,8 @@ static STATUS: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!(
 static FRAMED_STATUS: LazyLock<Document> =
     LazyLock::new(|| Document::new(include_str!("status.html"), "'self'"));
 static SET_UP: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("setup.html"), "'none'"));
+static LANDED: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("landed.html"), "'none'"));
+static REFUSED: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("refused.html"), "'none'"));
 static SIGN_IN: LazyLock<Document> = LazyLock::new(|| Document::new(include_str!("signin.html"), "'none'"));
 
 /// The source expression for the one inline element of that name; `'none'` if there is none.
@@ -86,13 +90,36 @@ pub(super) fn sign_in(status: StatusCode) -> Reply {
     SIGN_IN.reply(status)
 }
 
+/// After signing in elsewhere: leads to the page, with the cookie of the session.
+pub(super) fn landed(cookie: Option<&HeaderValue>) -> Reply {
+    let mut reply = LANDED.reply(StatusCode::OK);
+    if let Some(cookie) = cookie {
+        reply.headers_mut().insert(SET_COOKIE, cookie.clone());
+    }
+    reply
+}
+
+/// A problem for people who come from another site, with a way back.
+pub(super) fn refused(problem: &Problem) -> Reply {
+    let mut reply = REFUSED.reply(reply::status(problem));
+    let html = String::from_utf8_lossy(&REFUSED.html);
+    let html =
+        html.replace("<!--title-->", problem.title()).replace("<!--advice-->", &escaped(&problem.advice()));
+    *reply.body_mut() = Full::new(html.into());
+    reply
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_documents_load_nothing_from_elsewhere() {
-        for document in [&PAGE, &SIGN_IN, &SET_UP, &STATUS] {
+        for document in [&PAGE, &SIGN_IN, &SET_UP, &STATUS, &LANDED, &REFUSED] {
             let html = std::str::from_utf8(&document.html).unwrap();
             assert!(!html.contains("/*plain"), "a part is missing");
             for scheme in ["http://", "https://", "src=\"/", "href=\"/", "\"//"] {

@@ -23,6 +23,8 @@ use crate::shutdown::Shutdown;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A still camera repeats its picture so often, so that a viewer who has left is noticed and proxies keep the line open.
 const REPEAT: Duration = Duration::from_secs(5);
+/// A viewer who wants few pictures still sees a card as soon as it is shown.
+const GLANCE: Duration = Duration::from_millis(200);
 
 const STREAM_TYPE: &str = "multipart/x-mixed-replace; boundary=frame";
 const BOUNDARY: &[u8] = b"\r\n--frame\r\n";
@@ -42,15 +44,14 @@ pub(super) fn answer(
 ) -> io::Result<()> {
     let served = match Picture::parse(asked.target) {
         Ok(Picture::Still { camera, overlay }) => {
-            let overlay = Overlay { shared, camera: &camera, wanted: overlay };
-            still(&overlay, asked.only_head, to)?
+            still(&View { shared, camera: &camera, overlay }, asked.only_head, to)?
         }
         Ok(Picture::Event { id, file }) => events::picture(shared, &id, file, asked.only_head, to)?,
         Ok(Picture::Clip { id, range }) => events::clip(shared, &id, range.as_deref(), asked.only_head, to)?,
         Ok(Picture::Stream { camera, pace, overlay }) => match hub(shared, &camera) {
             Ok(hub) => {
-                let overlay = Overlay { shared, camera: &camera, wanted: overlay };
-                stream(hub, &overlay, pace, asked.only_head, to, shutdown)?;
+                let view = View { shared, camera: &camera, overlay };
+                stream(hub, &view, pace, asked.only_head, to, shutdown)?;
                 Ok(())
             }
             Err(problem) => Err(problem),
@@ -67,20 +68,25 @@ fn hub<'a>(shared: &'a Shared, camera: &str) -> Result<&'a Arc<Hub>, Problem> {
     shared.hubs.get(camera).ok_or_else(|| Problem::NotFound { what: format!("camera {}", quoted(camera)) })
 }
 
-/// Whether boxes are drawn for a viewer, and where they come from.
-struct Overlay<'a> {
+/// How a viewer sees a camera.
+struct View<'a> {
     shared: &'a Shared,
     camera: &'a str,
-    /// What the address says; none = as the switch is now.
-    wanted: Option<bool>,
+    /// Whether boxes are drawn, if the address says so; else the switch decides.
+    overlay: Option<bool>,
 }
 
-impl Overlay<'_> {
-    /// The picture as this viewer sees it; without boxes the camera's own bytes.
+impl View<'_> {
+    /// Whether nothing of the camera may be seen. The state knows it before the camera's thread has put the card into the slot.
+    fn is_private(&self) -> bool {
+        self.shared.state.borrow().cameras.get(self.camera).is_some_and(|camera| camera.settings.privacy)
+    }
+
+    /// The picture; without boxes the camera's own bytes.
     fn jpeg<'f>(&self, frame: &'f Frame) -> Result<&'f Bytes, jpeg::Error> {
         let state = self.shared.now();
         let Some(camera) = state.cameras.get(self.camera) else { return frame.jpeg() };
-        if self.wanted.unwrap_or(camera.settings.overlay) {
+        if self.overlay.unwrap_or(camera.settings.overlay) {
             frame.marked(&camera.marks())
         } else {
             frame.jpeg()
@@ -92,13 +98,14 @@ impl Overlay<'_> {
 pub(super) type Served = io::Result<Result<(), Problem>>;
 
 /// The newest frame. A drawn card is sent too, so that whoever looks sees the reason, but with the status of a failure.
-fn still(overlay: &Overlay<'_>, only_head: bool, to: &mut dyn Write) -> Served {
-    let frame = match hub(overlay.shared, overlay.camera).map(|hub| hub.latest()) {
+fn still(view: &View<'_>, only_head: bool, to: &mut dyn Write) -> Served {
+    let frame = match hub(view.shared, view.camera).map(|hub| hub.latest()) {
+        Ok(Some(frame)) if frame.live && view.is_private() => return Ok(Err(Problem::Privacy)),
         Ok(Some(frame)) => frame,
         Ok(None) => return Ok(Err(Problem::NoSignal)),
         Err(problem) => return Ok(Err(problem)),
     };
-    let jpeg = match overlay.jpeg(&frame) {
+    let jpeg = match view.jpeg(&frame) {
         Ok(jpeg) => jpeg,
         Err(error) => return Ok(Err(Problem::CameraFailed { detail: error.to_string() })),
     };
@@ -113,7 +120,7 @@ fn still(overlay: &Overlay<'_>, only_head: bool, to: &mut dyn Write) -> Served {
 
 fn stream(
     hub: &Arc<Hub>,
-    overlay: &Overlay<'_>,
+    view: &View<'_>,
     pace: Option<Duration>,
     only_head: bool,
     to: &mut dyn Write,
@@ -139,23 +146,30 @@ fn stream(
                 Some(_) | None => continue,
             },
         };
-        part(&frame, overlay, to)?;
+        if frame.live && view.is_private() {
+            continue;
+        }
+        part(&frame, view, to)?;
         let now = Instant::now();
         last = Some((frame, now));
         if let Some(pace) = pace {
             // Kept on the beat, unless the source is slower than asked.
             due = (due + pace).max(now.checked_sub(pace).unwrap_or(now));
-            if shutdown.wait(due.saturating_duration_since(now)) {
-                return Ok(());
+            let is_card = || hub.latest().is_some_and(|frame| !frame.live);
+            let was_live = last.as_ref().is_some_and(|(frame, _)| frame.live);
+            while Instant::now() < due && !(was_live && is_card()) {
+                if shutdown.wait(due.saturating_duration_since(Instant::now()).min(GLANCE)) {
+                    return Ok(());
+                }
             }
         }
     }
 }
 
 /// One part. The small head goes through tiny_http's buffer; the picture's shared bytes go to the socket as they are.
-fn part(frame: &Frame, overlay: &Overlay<'_>, to: &mut dyn Write) -> io::Result<()> {
+fn part(frame: &Frame, view: &View<'_>, to: &mut dyn Write) -> io::Result<()> {
     // A frame that cannot be encoded is left out; the camera counts it.
-    let Ok(jpeg) = overlay.jpeg(frame) else { return Ok(()) };
+    let Ok(jpeg) = view.jpeg(frame) else { return Ok(()) };
     let (length, timestamp) = (jpeg.len(), unix_seconds(frame));
     write!(
         to,

@@ -42,6 +42,9 @@ pub(super) enum Route {
     SignOut,
     /// The first user.
     Setup,
+    /// To the provider of outside identities, and back from it.
+    OutsideStart,
+    OutsideBack,
     /// A new password for the asker.
     OwnPassword,
     /// A second factor for the asker: its beginning, its confirmation, its end.

@@ -29,7 +29,7 @@ pub(super) const ANSWERED: &[(&str, &str)] = &[
     ("About", "version:string node:string fingerprint:string?"),
     (
         "Session",
-        "user:string? role:kind? camera:string? how:string? until:time? totp:boolean needs_setup:boolean",
+        "user:string? role:kind? camera:string? how:string? until:time? totp:boolean needs_setup:boolean outside:string?",
     ),
     ("TotpSecret", "secret:string uri:string qr_svg:string?"),
     ("RecoveryCodes", "recovery_codes:[string]"),

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{HOST, HeaderName, HeaderValue, RANGE, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{
+    CONNECTION, HOST, HeaderName, HeaderValue, RANGE, SET_COOKIE, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -20,8 +22,9 @@ use super::reply::{self, Reply};
 use super::route::{Found, Picture, Query, Route};
 use super::table::{Body, Needs, Operation};
 use super::visitor::{Link, Visitor};
-use super::{Shared, account, api, events, faces, openapi, page};
+use super::{Shared, account, api, events, faces, openapi, outside, page};
 use crate::logic::access::{Caller, How};
+use crate::logic::oidc::Back;
 use crate::logic::problem::Problem;
 use crate::logic::request;
 
@@ -43,16 +46,24 @@ pub(super) enum Outcome {
 
 /// Answers one request, and notes what is worth a note.
 pub(super) async fn answer(shared: &Shared, link: Link, request: Request<Incoming>) -> Outcome {
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let secure = secure_address(&request);
     let mut notes = Notes::new(&request, link.peer);
     let outcome = handle(shared, link, request, &mut notes).await;
     notes.end(shared, outcome.as_ref().err());
-    outcome.unwrap_or_else(|problem| {
+    let mut outcome = outcome.unwrap_or_else(|problem| {
         Outcome::Reply(match secure.filter(|_| problem == Problem::PlainHttp) {
             Some(address) => reply::moved(&address),
             None => reply::problem(&problem),
         })
-    })
+    });
+    // A proxy before us may see the end of such a body elsewhere; what it sends as the rest must not become a request of somebody else.
+    if let Outcome::Reply(reply) = &mut outcome
+        && is_chunked
+    {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    outcome
 }
 
 /// The same address with TLS, which this port speaks too. None for what changes something: it has travelled in the clear already, and its
@@ -79,6 +90,8 @@ struct Asked {
     entered: Option<(Key, Caller)>,
     method: Method,
     range: Option<String>,
+    /// What the browser that comes back from a provider says and shows.
+    back: (Back, Option<String>),
     body: Bytes,
 }
 
@@ -122,13 +135,15 @@ async fn handle(
     let route = found.route(&query)?;
     let method = request.method().clone();
     let range = request.headers().get(RANGE).and_then(|range| plain_range(range.to_str().ok()?));
+    let is_back = route == Route::OutsideBack;
+    let back = is_back.then(|| (back(&query), outside::browser(request.headers()))).unwrap_or_default();
     let limits = &shared.limits;
     let body = if is_change {
         body(operation.body.limit(limits.max_body), operation.body.time(limits.body_time), request).await?
     } else {
         Bytes::new()
     };
-    dispatch(shared, Asked { route, operation, visitor, entered, method, range, body }).await
+    dispatch(shared, Asked { route, operation, visitor, entered, method, range, back, body }).await
 }
 
 /// Who asks. Nobody is fine where nothing is needed; else the answer is the refusal, or the page to sign in.
@@ -180,7 +195,7 @@ fn allow(found: &Found, caller: &Caller) -> Result<(), Problem> {
 }
 
 async fn dispatch(shared: &Shared, asked: Asked) -> Result<Outcome, Problem> {
-    let Asked { route, operation, visitor, entered, method, range, body } = asked;
+    let Asked { route, operation, visitor, entered, method, range, back, body } = asked;
     let is_framed = entered.as_ref().is_some_and(|(key, _)| *key == Key::Ingress);
     let caller = entered.map(|(_, caller)| caller);
     let reply = match route {
@@ -192,6 +207,8 @@ async fn dispatch(shared: &Shared, asked: Asked) -> Result<Outcome, Problem> {
         Route::OpenApi => reply::json(StatusCode::OK, &openapi::document()),
         Route::About => api::about(shared),
         Route::Session => account::session(shared, caller.as_ref()),
+        Route::OutsideStart => outside::begin(shared, &visitor).await,
+        Route::OutsideBack => outside::finish(shared, &visitor, back.0, back.1).await,
         Route::SignIn => account::sign_in(shared, &visitor, &body).await?,
         Route::Setup => account::set_up(shared, &visitor, &body).await?,
         Route::SignOut | Route::OwnPassword | Route::TotpBegin | Route::TotpConfirm | Route::TotpEnd => {
@@ -223,6 +240,11 @@ async fn dispatch(shared: &Shared, asked: Asked) -> Result<Outcome, Problem> {
         Route::SelfTestPicture => faces::self_test_picture(shared),
     };
     Ok(Outcome::Reply(reply))
+}
+
+fn back(query: &Query) -> Back {
+    let text = |name: &str| query.get(name).map(str::to_owned);
+    Back { state: text("state"), code: text("code"), error: text("error"), issuer: text("iss") }
 }
 
 /// The range if it has only what ranges are made of; it goes on as part of a URL of ours.

@@ -255,6 +255,32 @@ pub(super) static TABLE: &[Row] = &[
         ],
     },
     Row {
+        path: "/api/v1/oidc/start",
+        operations: &[Operation {
+            summary: "sends the browser to the provider of outside identities",
+            needs: Needs::Nothing,
+            answers: &[Answer { status: 302, ..HTML }],
+            route: |_| Ok(Route::OutsideStart),
+            ..GET
+        }],
+    },
+    Row {
+        path: "/api/v1/oidc/callback",
+        operations: &[Operation {
+            summary: "where the provider sends it back to: signs in and sets the cookie",
+            needs: Needs::Nothing,
+            query: &[
+                param("state", "string", "which sign-in this is"),
+                param("code", "string", "what the provider gives a token for"),
+                param("error", "string", "why it gives none"),
+                param("iss", "string", "which provider this is"),
+            ],
+            answers: &[HTML],
+            route: |_| Ok(Route::OutsideBack),
+            ..GET
+        }],
+    },
+    Row {
         path: "/api/v1/setup",
         operations: &[Operation {
             summary: "the first user, an admin, with the pairing code; signs in",

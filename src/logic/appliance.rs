@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::command::{Answer, Command};
-use super::effect::{CameraOrder, Effect, FacesOrder, MotionOrder};
+use super::effect::{CameraOrder, ClipOrder, Effect, FacesOrder, MotionOrder};
 use super::entities::{self, CAMERA};
 use super::events::{Event, Sort};
 use super::input::{CameraNews, Input, Now};
@@ -229,7 +229,8 @@ impl Appliance {
         let after = camera.settings.clone();
         let mut effects = changed_orders(id, &before, &after);
         if before != after {
-            effects.push(Effect::SaveSettings);
+            let is_privacy = before.privacy != after.privacy;
+            effects.push(if is_privacy { Effect::SavePrivacy } else { Effect::SaveSettings });
         }
         if !after.motion_detection || !after.face_recognition || before.privacy != after.privacy {
             effects.extend(self.stop_watching(now, id, &before, &after));
@@ -251,6 +252,8 @@ impl Appliance {
                 effects.push(Effect::BlankPictures(id.into()));
             }
             effects.extend(self.motion_is_cut(now, id));
+            // The film would otherwise learn it from the card alone, which a newer picture may overtake.
+            effects.push(Effect::Clip(id.into(), ClipOrder::Forget));
             effects.push(self.privacy_event(now, id, after.privacy));
             self.renew_strip(now, id);
         }

@@ -68,6 +68,8 @@ pub enum Effect {
     Admin(admin::Request),
     /// Keep the settings of the state on disk.
     SaveSettings,
+    /// The same at once, and whoever asked waits for it: who was told that privacy is on relies on it, whatever happens next.
+    SavePrivacy,
     /// Replace every picture of this camera that the outside may still show.
     BlankPictures(String),
     /// Replace the picture of the last face at this camera: it shows somebody who is forgotten.
@@ -93,6 +95,8 @@ pub enum ClipOrder {
     },
     /// The event is over: film the seconds after it, then finish.
     End,
+    /// Privacy was switched: finish at once with what was filmed, and forget the seconds before.
+    Forget,
 }
 
 /// An order to a motion loop.

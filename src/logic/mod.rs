@@ -23,6 +23,7 @@ pub mod input;
 pub mod kept_file;
 pub mod lint;
 pub mod motion;
+pub mod oidc;
 pub mod pace;
 pub mod picture;
 pub mod preroll;

@@ -15,7 +15,7 @@ const SIZE: (usize, usize) = (960, 540);
 const FPS: f64 = 10.0;
 
 /// A folder of pictures: an empty garden, then the known person comes and goes, as real as the demo.
-fn film(folder: &Path) {
+pub(crate) fn film(folder: &Path) {
     let wish = Wish { width: Some(SIZE.0), height: Some(SIZE.1), fps: FPS };
     let mut scene = demo::Demo::new(1, 1.0, wish).expect("the demo can be painted");
     let (start, end, _) = schedule(1).into_iter().find(|part| part.2 == What::Known).expect("somebody comes");
@@ -114,19 +114,19 @@ fn a_lost_camera_is_told_and_comes_back(observer: &Observer, clip: &Path, eye: &
 }
 
 /// Tells real pictures from drawn cards: a real one is the garden, except where somebody stands.
-struct Eye {
+pub(crate) struct Eye {
     garden: Vec<u8>,
 }
 
 impl Eye {
-    fn new(clip: &Path) -> Self {
+    pub(crate) fn new(clip: &Path) -> Self {
         let picture = std::fs::read(clip.join("0000.jpg")).expect("the film begins with nobody");
         let eye = Self { garden: jpeg::decode_gray(&picture).expect("a JPEG").data };
         assert!(!eye.is_drawn(&picture));
         eye
     }
 
-    fn is_drawn(&self, picture: &[u8]) -> bool {
+    pub(crate) fn is_drawn(&self, picture: &[u8]) -> bool {
         let gray = jpeg::decode_gray(picture).expect("a JPEG").data;
         let differing = gray.iter().zip(&self.garden).filter(|(a, b)| a.abs_diff(**b) > 24).count();
         gray.len() != self.garden.len() || differing * 2 > gray.len()

@@ -23,6 +23,7 @@ mod log;
 mod observer;
 mod openapi;
 mod own_tls;
+mod privacy;
 mod process;
 mod requests;
 mod reset;

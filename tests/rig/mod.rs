@@ -171,6 +171,7 @@ impl Rig {
         let (front, inner) = http::new(Parts {
             door: Arc::clone(&door),
             audit: audit_log.clone(),
+            outside: None,
             certificate: keeper_of_tls.certificate(),
             plain,
             ingress_proxy,

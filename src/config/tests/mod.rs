@@ -6,6 +6,7 @@
 mod documents;
 mod edit;
 mod mistakes;
+mod oidc;
 mod options;
 mod outward;
 

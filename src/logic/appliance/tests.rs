@@ -191,7 +191,7 @@ fn privacy_ends_and_clears_everything_and_nothing_comes_in() {
     let closes = |effect: &Effect| matches!(effect, Effect::Camera(_, CameraOrder::Privacy(true)));
     assert!(effects.iter().any(closes), "{effects:?}");
     assert!(effects.iter().any(|effect| matches!(effect, Effect::BlankPictures(camera) if camera == PORCH)));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveSettings)));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::SavePrivacy)));
     let recent = &stage.appliance.state().recent;
     assert_eq!(recent.iter().map(|event| event.event_type).collect::<Vec<_>>(), ["privacy_on", "end"]);
     assert_eq!((stage.present(), stage.porch().motion), ((vec![], false), false));
@@ -220,7 +220,7 @@ fn privacy_ends_and_clears_everything_and_nothing_comes_in() {
             .unwrap()
             .1
             .iter()
-            .all(|effect| !matches!(effect, Effect::SaveSettings | Effect::Camera(..)))
+            .all(|effect| !matches!(effect, Effect::SaveSettings | Effect::SavePrivacy | Effect::Camera(..)))
     );
     stage.command(Command::Privacy(false)).unwrap();
     assert_eq!(stage.porch().status, Status::Starting);

@@ -80,7 +80,10 @@ fn motion_that_is_cut_short_is_completed_all_the_same() {
         (&end["start_event"], &end["lasted_s"], &end["reason"]),
         (&json!(start), &json!(4.0), &json!("privacy"))
     );
-    assert_eq!((additions(&effects)[0].0, films(&effects)), (start.as_str(), vec![&ClipOrder::End]));
+    assert_eq!(
+        (additions(&effects)[0].0, films(&effects)),
+        (start.as_str(), vec![&ClipOrder::End, &ClipOrder::Forget])
+    );
     assert!(stage.motion(ENDED).is_empty());
     // Otherwise with the end that the loop tells.
     for cut in [false, true] {
