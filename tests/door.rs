@@ -106,7 +106,11 @@ impl House {
 
     /// User and text of each entry.
     fn notes(&self) -> Vec<(String, String)> {
-        self.entries.try_iter().map(|Order::Note(entry)| (entry.user, entry.text)).collect()
+        let noted = self.entries.try_iter().filter_map(|order| match order {
+            Order::Note(entry) => Some((entry.user, entry.text)),
+            Order::Ask(..) => None,
+        });
+        noted.collect()
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) const DEMO: &[&str] = &[
 const ROUNDS: Duration = Duration::from_secs((2.0 * ROUND_SECONDS / SPEED) as u64 + 20);
 
 /// State topics of a camera that the broker keeps, whatever the table of entities says.
-const KEPT: [&str; 16] = [
+const KEPT: [&str; 17] = [
     "status",
     "state",
     "state/attributes",

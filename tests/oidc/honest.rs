@@ -41,7 +41,9 @@ impl Provider {
         command.args(["-W", "ignore", "-m", "oidc_provider_mock", "--port", &port.to_string()]);
         // Only clients that have registered, with their secret and their one address to come back to.
         command.args(["--require-registration", "true", "--require-nonce", "true"]);
-        USERS.iter().for_each(|user| drop(command.args(["--user-claims", user])));
+        for user in USERS {
+            command.args(["--user-claims", user]);
+        }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let provider = Self { child: child.expect("it runs"), issuer: format!("http://127.0.0.1:{port}") };
         until("the provider", || TcpStream::connect(("127.0.0.1", port)).ok());

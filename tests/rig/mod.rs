@@ -514,7 +514,7 @@ impl Mjpeg {
     }
 
     /// The same with header lines of one's own.
-    pub fn open_as(address: SocketAddr, query: &str, headers: &str) -> Result<Self, Answer> {
+    pub fn open_with(address: SocketAddr, query: &str, headers: &str) -> Result<Self, Answer> {
         Self::open_path(address, &format!("/api/cameras/{CAMERA}/stream.mjpeg{query}"), headers)
     }
 
