@@ -17,6 +17,9 @@ use crate::logic::problem::{Problem, quoted};
 use crate::logic::request::{self, Wanted};
 use crate::logic::topics::Incoming;
 
+/// Key and text become a command.
+type Read = fn(&str, &str) -> Result<Command, Problem>;
+
 /// Values are short; anything longer is a mistake.
 const LONGEST_VALUE: usize = 1024;
 
@@ -74,7 +77,7 @@ async fn value(
     session: &mut Session<'_>,
     camera: &str,
     key: &str,
-    (verb, read): (&str, fn(&str, &str) -> Result<Command, Problem>),
+    (verb, read): (&str, Read),
     message: &Publish,
 ) {
     let wanted = if message.payload.len() > LONGEST_VALUE {
