@@ -60,7 +60,7 @@ fn concerns(config: &Config) -> Vec<Concern> {
     exposure::concerns(&Ways {
         http: config.http.bind,
         broker: config.broker.as_ref().map(|broker| broker.bind),
-        plain: false,
+        plain: config.http.plain,
         own: &address::own_addresses(),
         addresses: &config.access.addresses,
     })
