@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use doorward::http::Limits;
+use doorward::logic::addresses::{Addresses, List};
 use doorward::tls::Source;
 use rcgen::{CertificateParams, KeyPair};
 use rig::tls::{Secure, made, met, secure, trust};
@@ -70,6 +71,11 @@ fn elsewhere() -> IpAddr {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     socket.connect("192.0.2.1:9").expect("this test needs a network interface besides the loopback");
     socket.local_addr().unwrap().ip()
+}
+
+/// The machine that runs the tests may have any address.
+fn everybody() -> Addresses {
+    Addresses { allow: List::parse("all").unwrap(), ..Addresses::default() }
 }
 
 /// A connection from that address.
@@ -135,7 +141,7 @@ fn through_ingress_the_page_may_be_framed_and_nothing_insists_on_tls() {
 
 #[test]
 fn other_machines_are_led_to_tls() {
-    let rig = Rig::start(limits());
+    let rig = Rig::serving(Serving { addresses: everybody(), limits: limits(), ..Serving::default() });
     for (request, status, location) in [
         ("GET / HTTP/1.1\r\nHost: door:8420\r\n\r\n", 308, Some("https://door:8420/")),
         ("HEAD /healthz HTTP/1.1\r\nHost: door\r\n\r\n", 308, Some("https://door/healthz")),
@@ -178,7 +184,8 @@ fn other_machines_are_led_to_tls() {
 
 #[test]
 fn the_owner_may_allow_plain_http() {
-    let rig = Rig::serving(Serving { plain: true, limits: limits(), ..Serving::default() });
+    let rig =
+        Rig::serving(Serving { plain: true, addresses: everybody(), limits: limits(), ..Serving::default() });
     let answer = ask_from_elsewhere(&rig, "GET /healthz HTTP/1.1\r\nHost: door\r\n\r\n");
     assert_eq!((answer.status, answer.header("location")), (200, None));
     // A browser that came with TLS once may come without it again.

@@ -128,7 +128,9 @@ pub(super) async fn request(
 
 /// `GET /api/about`
 pub(super) fn about(shared: &Shared) -> Reply {
-    let about = json!({ "version": shared.version, "node": shared.topics.node(), "fingerprint": null });
+    let fingerprint = shared.certificate.facts().fingerprint;
+    let about =
+        json!({ "version": shared.version, "node": shared.topics.node(), "fingerprint": fingerprint });
     reply::json(StatusCode::OK, &about)
 }
 
