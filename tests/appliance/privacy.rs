@@ -59,10 +59,13 @@ impl House {
             TcpStream::connect(page).ok()?;
             serde_json::from_slice::<Value>(&text).ok()
         });
-        let secret = |name: &str| secrets[name].as_str().expect("a secret").to_owned();
-        let door =
-            Door { port: broker, user: "homeassistant".into(), password: secret("broker_homeassistant") };
-        Self { running, page, door, key: secret("http_token") }
+        let secret = |secret: &Value| secret.as_str().expect("a secret").to_owned();
+        let door = Door {
+            port: broker,
+            user: "homeassistant".into(),
+            password: secret(&secrets["broker"]["homeassistant"]),
+        };
+        Self { running, page, door, key: secret(&secrets["http_token"]) }
     }
 
     fn get(&self, path: &str) -> (u16, Vec<u8>) {
@@ -167,7 +170,7 @@ fn privacy_is_closed_shown_kept_and_forgets() {
     let mark = observer.mark();
     let asked = house.switch(true);
     let stored = std::fs::read_to_string(place.path().join("data/state.json")).expect("the settings");
-    assert!(stored.contains("\"privacy\": true"), "whoever was answered can rely on it: {stored}");
+    assert!(stored.contains("\"privacy\": \"ON\""), "whoever was answered can rely on it: {stored}");
     everything_is_closed(&house, &eye, &clip, asked);
     the_streams_show_the_card(&eye, &[&quick, &slow], asked);
     mqtt_shows_nothing(&house, &observer, &eye, mark);
