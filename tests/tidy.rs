@@ -149,7 +149,9 @@ fn logic_is_pure() {
 #[test]
 fn topics_are_rendered_in_one_place() {
     let mut faults = Vec::new();
-    for source in sources("src").into_iter().filter(|s| s.path != "src/logic/topics.rs") {
+    // The table of HTTP routes has paths that look the same.
+    let elsewhere = |s: &Source| !["src/logic/topics.rs", "src/http/table.rs"].contains(&s.path.as_str());
+    for source in sources("src").into_iter().filter(elsewhere) {
         for (number, line) in source.code().lines().enumerate() {
             let code = line.trim_start();
             let builds =

@@ -138,8 +138,8 @@ fn responses(row: &Row, operation: &Operation) -> Value {
         unwell["content"]["application/json"] = json!({ "schema": schema::reference("Problem") });
     }
     // Nobody who is turned away at a page is told so in JSON.
-    if operation.is_page() {
-        responses["401"] = json!({ "description": "the page to sign in", "content": { "text/html": {} } });
+    if let Some(refused) = responses.get_mut("401").filter(|_| operation.is_page()) {
+        *refused = json!({ "description": "the page to sign in", "content": { "text/html": {} } });
     }
     Value::Object(responses)
 }
