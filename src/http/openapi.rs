@@ -138,7 +138,7 @@ fn responses(row: &Row, operation: &Operation) -> Value {
         unwell["content"]["application/json"] = json!({ "schema": schema::reference("Problem") });
     }
     // Nobody who is turned away at a page is told so in JSON.
-    if operation.is_page() {
+    if operation.is_page() && operation.needs != Needs::Nothing {
         responses["401"] = json!({ "description": "the page to sign in", "content": { "text/html": {} } });
     }
     Value::Object(responses)
