@@ -220,6 +220,7 @@ fn bad_input_is_answered_or_closed_and_memory_stays_flat() {
     server.case("headers that claim to be somebody", claims);
     server.case("paths that climb", paths);
     server.case("huge heads", huge_heads);
+    server.case("bodies in pieces of one byte", crumbs);
     server.case("bytes that are no text", no_text);
     let after = server.memory();
     println!("abuse: all together: memory {before} kB before, {after} kB after");
@@ -507,6 +508,27 @@ fn huge_heads(server: &Server) -> usize {
         }
     }
     4 * table.len()
+}
+
+/// Each piece came in a packet of its own; whoever keeps them as they came keeps a buffer for each.
+fn crumbs(server: &Server) -> usize {
+    const EACH: usize = 10_000;
+    let memory = server.memory();
+    let open = |_| {
+        let mut stream = server.connect_from(5).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let head =
+            "POST /api/v1/session HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let mut streams: Vec<TcpStream> = (0..8).map(open).collect();
+    for _ in 0..EACH {
+        streams.iter_mut().for_each(|stream| stream.write_all(b"x").unwrap());
+    }
+    let grown = server.memory().saturating_sub(memory);
+    assert!(grown < FLAT, "{} pieces take {grown} kB", 8 * EACH);
+    8 * EACH
 }
 
 /// Zero bytes, broken UTF-8 and noise wherever text is expected.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     CONNECTION, HOST, HeaderName, HeaderValue, RANGE, SET_COOKIE, TRANSFER_ENCODING, WWW_AUTHENTICATE,
@@ -290,13 +290,22 @@ async fn body(limit: usize, time: Duration, request: Request<Incoming>) -> Resul
     if request.body().size_hint().lower() > limit as u64 {
         return Err(Problem::TooLarge { limit });
     }
-    let whole = Limited::new(request.into_body(), limit).collect();
-    match tokio::time::timeout(time, whole).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge { limit }),
-        Ok(Err(_)) => Err(Problem::BadRequest { detail: "The body is damaged".into() }),
-        Err(_) => Err(Problem::BadRequest { detail: "The body did not come in time".into() }),
+    let whole = tokio::time::timeout(time, whole(limit, request.into_body())).await;
+    whole.unwrap_or_else(|_| Err(Problem::BadRequest { detail: "The body did not come in time".into() }))
+}
+
+/// Copies every piece: each one holds on to a buffer of some thousand bytes, and a body may come in pieces of one byte.
+async fn whole(limit: usize, mut body: Incoming) -> Result<Bytes, Problem> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::BadRequest { detail: "The body is damaged".into() })?;
+        let piece = frame.into_data().unwrap_or_default();
+        if whole.len() + piece.len() > limit {
+            return Err(Problem::TooLarge { limit });
+        }
+        whole.extend_from_slice(&piece);
     }
+    Ok(whole.into())
 }
 
 /// Asks the inner server and waits until it begins to answer. Nothing of the client's own words goes in: the target is
