@@ -224,7 +224,7 @@ fn invitation(url: &str, pairing: &Pairing) -> String {
     let address = Some(format!("{url}#code={code}")).filter(|_| url.starts_with("http"));
     match address.and_then(|address| qr::blocks(&address)) {
         Some(drawn) => {
-            text + "            or point a telephone at this:\n\n" + &drawn.replace('\n', "\n  ") + "\n\n"
+            text + "            or point a telephone at this:\n\n  " + &drawn.replace('\n', "\n  ") + "\n\n"
         }
         None => text,
     }
