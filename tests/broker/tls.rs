@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use doorward::broker::{Limits, Settings};
+use doorward::logic::addresses::{Addresses, List};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose,
@@ -146,7 +147,9 @@ fn elsewhere() -> IpAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_plain_other_machines_need_tls() {
     for plain in [true, false] {
-        let kit = Kit::start(Settings { plain, ..settings(Limits::default()) }).await;
+        // The machine that runs the tests may have any address.
+        let addresses = Addresses { allow: List::parse("all").unwrap(), ..Addresses::default() };
+        let kit = Kit::start(Settings { plain, addresses, ..settings(Limits::default()) }).await;
         for version in [4, 5] {
             let socket = TcpSocket::new_v4().unwrap();
             socket.bind(SocketAddr::new(elsewhere(), 0)).unwrap();
