@@ -137,6 +137,12 @@ fn responses(row: &Row, operation: &Operation) -> Value {
     if let Some(unwell) = responses.get_mut("503") {
         unwell["content"]["application/json"] = json!({ "schema": schema::reference("Problem") });
     }
+    // People who look at a page are told in one, where a page of ours answers at all.
+    if operation.is_page() {
+        let content =
+            json!({ "text/html": {}, "application/json": { "schema": schema::reference("Problem") } });
+        responses["default"] = json!({ "description": "what went wrong", "content": content });
+    }
     // Nobody who is turned away at a page is told so in JSON.
     if let Some(refused) = responses.get_mut("401").filter(|_| operation.is_page()) {
         *refused = json!({ "description": "the page to sign in", "content": { "text/html": {} } });
