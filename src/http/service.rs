@@ -111,7 +111,7 @@ async fn handle(
     let operation = found.operation;
     let entered = match enter(shared, &visitor, operation, &request, &query) {
         Ok(entered) => entered,
-        Err(refused) => return Ok(Outcome::Reply(refused)),
+        Err(refused) => return Ok(Outcome::Reply(*refused)),
     };
     notes.caller =
         entered.as_ref().filter(|_| operation.needs != Needs::Nothing).map(|(_, caller)| caller.clone());
@@ -135,8 +135,11 @@ async fn handle(
     let route = found.route(&query)?;
     let method = request.method().clone();
     let range = request.headers().get(RANGE).and_then(|range| plain_range(range.to_str().ok()?));
-    let is_back = route == Route::OutsideBack;
-    let back = is_back.then(|| (back(&query), outside::browser(request.headers()))).unwrap_or_default();
+    let back = if route == Route::OutsideBack {
+        (back(&query), outside::browser(request.headers()))
+    } else {
+        Default::default()
+    };
     let limits = &shared.limits;
     let body = if is_change {
         body(operation.body.limit(limits.max_body), operation.body.time(limits.body_time), request).await?
@@ -153,7 +156,7 @@ fn enter(
     operation: &Operation,
     request: &Request<Incoming>,
     query: &Query,
-) -> Result<Option<(Key, Caller)>, Reply> {
+) -> Result<Option<(Key, Caller)>, Box<Reply>> {
     // A page asks again and again, and a token in its address would not go with that.
     let nothing = Query::default();
     let query = if operation.is_page() { &nothing } else { query };
@@ -171,7 +174,7 @@ fn enter(
             if operation.needs == Needs::Nothing && problem == Problem::Unauthorized {
                 return Ok(None);
             }
-            Err(refuse(shared, operation, request.headers(), &problem))
+            Err(Box::new(refuse(shared, operation, request.headers(), &problem)))
         }
     }
 }

@@ -98,7 +98,10 @@ impl House {
 }
 
 /// Reads a stream in a thread of its own, and notes when which picture came.
-struct Watcher(Arc<Mutex<Vec<(Instant, Vec<u8>)>>>);
+struct Watcher(Arc<Mutex<Vec<Part>>>);
+
+/// A picture of a stream, and when it came.
+type Part = (Instant, Vec<u8>);
 
 impl Watcher {
     fn new(house: &House, query: &str) -> Self {

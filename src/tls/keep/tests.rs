@@ -77,7 +77,8 @@ fn it_is_renewed_in_time_and_after_its_end() {
 
 #[test]
 fn what_is_damaged_is_replaced() {
-    let damages: [(&str, fn(&Path, &Path)); 5] = [
+    type Damage = fn(&Path, &Path);
+    let damages: [(&str, Damage); 5] = [
         ("no key", |_, key| std::fs::remove_file(key).unwrap()),
         ("no certificate", |cert, _| std::fs::remove_file(cert).unwrap()),
         ("an empty certificate", |cert, _| std::fs::write(cert, "").unwrap()),
