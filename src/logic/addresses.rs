@@ -82,7 +82,7 @@ impl List {
         self.0.is_empty()
     }
 
-    /// The networks that reach beyond those of [`PRIVATE`].
+    /// The networks that reach beyond those of `private`.
     #[must_use]
     pub fn beyond_private(&self) -> Vec<IpNet> {
         let private: Vec<IpNet> = known(&PRIVATE).collect();

@@ -474,7 +474,7 @@ impl Tracker {
         present
     }
 
-    /// Where the faces are that were seen within [`FRESH`], and whose they were decided to be.
+    /// Where the faces are that were seen within the last second, and whose they were decided to be.
     pub fn in_view(&self, now: Instant) -> Vec<(PixelRect, Option<PersonId>)> {
         let fresh = |track: &&Track| track.arrived && now.saturating_duration_since(track.last_seen) < FRESH;
         let told =
