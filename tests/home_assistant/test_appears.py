@@ -39,7 +39,7 @@ def test_devices(any_house):
         assert device["name"] == camera.title()
         assert (device["manufacturer"], device["model"], device["sw_version"]) == ("Doorward", "Camera", version)
         assert device["via_device_id"] == node["id"]
-        assert re.fullmatch(r"http://[^/]+:\d+/?.*", device["configuration_url"]), device["configuration_url"]
+        assert re.fullmatch(r"https://[^/]+:\d+/?.*", device["configuration_url"]), device["configuration_url"]
     assert (node["name"], node["manufacturer"], node["model"], node["sw_version"]) == (
         "Doorward",
         "Doorward",
