@@ -48,7 +48,7 @@ def test_devices(any_house):
     )
     assert node["via_device_id"] is None
     assert node["serial_number"].replace("-", "") == appliance.identity()["node"].replace("-", "")
-    assert node["configuration_url"].startswith("http://")
+    assert node["configuration_url"].startswith("https://")
     areas = {area["area_id"]: area["name"] for area in home.ask("config/area_registry/list")}
     assert areas[home.device(appliance.object("porch"))["area_id"]] == "Garden"
     ours = [device for device in home.ask("config/device_registry/list") if device["manufacturer"] == "Doorward"]

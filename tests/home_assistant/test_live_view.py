@@ -1,6 +1,11 @@
 """The MJPEG IP Camera of Home Assistant shows the appliance's stream over HTTPS, with a stream token as its password."""
 
+import pytest
+
 from waiting import until
+
+# Home Assistant's own library warns of the certificate that nobody was asked to verify.
+pytestmark = pytest.mark.log_may_say("InsecureRequestWarning")
 
 
 def mjpeg(house, name, password):
