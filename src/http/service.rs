@@ -21,7 +21,7 @@ use super::notes::Notes;
 use super::reply::{self, Reply};
 use super::route::{Found, Picture, Query, Route};
 use super::table::{Body, Needs, Operation};
-use super::visitor::{Link, Visitor};
+use super::visitor::{Link, OF_PROXIES, Visitor};
 use super::{Shared, account, api, events, faces, openapi, outside, page};
 use crate::logic::access::{Caller, How};
 use crate::logic::oidc::Back;
@@ -32,9 +32,6 @@ use crate::logic::request;
 const INNER_TIME: Duration = Duration::from_secs(5);
 /// Pause before the private socket is tried again while the inner server builds itself anew.
 const INNER_PAUSE: Duration = Duration::from_millis(20);
-
-/// What proxies add.
-const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-proto"];
 
 /// What a request leads to.
 pub(super) enum Outcome {

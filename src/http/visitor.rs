@@ -18,7 +18,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_HOST: &str = "x-forwarded-host";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 /// Headers by which a proxy shows that it passes something on.
-const OF_PROXIES: [&str; 6] =
+pub(super) const OF_PROXIES: [&str; 6] =
     [FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, "forwarded", "x-real-ip", "via"];
 /// More proxies than this stand before nobody's home.
 const MOST_HOPS: usize = 32;
