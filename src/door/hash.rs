@@ -24,7 +24,9 @@ fn hasher() -> Argon2<'static> {
 /// # Errors
 /// [`Problem::Busy`] when the system gives no random bytes or no memory.
 pub fn hash(password: &str) -> Result<String, Problem> {
-    match hasher().hash_password(password.as_bytes()) {
+    let hashed = hasher().hash_password(password.as_bytes());
+    give_back();
+    match hashed {
         Ok(hash) => Ok(hash.to_string()),
         Err(error) => {
             tracing::error!(%error, "a password cannot be hashed");
@@ -41,7 +43,18 @@ pub fn is_right(password: &str, hash: Option<&str>) -> bool {
     let phc = hash.unwrap_or(&NOBODYS);
     let outcome =
         PasswordHash::new(phc).map(|phc| hasher().verify_password(password.as_bytes(), &phc).is_ok());
+    give_back();
     outcome.unwrap_or(false) && hash.is_some()
+}
+
+/// Gives the 19 MiB of a hash back to the system; glibc would keep them for the next one, for good.
+fn give_back() {
+    #[cfg(target_env = "gnu")]
+    #[allow(unsafe_code, reason = "std cannot ask the allocator")]
+    // SAFETY: malloc_trim takes no pointer, touches only memory that is free, and locks what it looks at.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// The hash of a password that nobody knows.
