@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use doorward::http::Limits;
 use doorward::logic::access::Role;
 use doorward::logic::addresses::{Addresses, List};
-use rig::ingress::connect_from;
+use rig::ingress::{ask, connect_from};
 use rig::proxy::{PREFIX, PROXY, Proxy};
 use rig::{Answer, Rig, bearer, noisy_picture, raw, read_answer, send, wait_for};
 use serde_json::{Value, json};
@@ -34,16 +34,6 @@ fn start(addresses: Addresses) -> Rig {
 /// The lists of a home with a proxy.
 fn with_proxy() -> Addresses {
     Addresses { trusted_proxies: list(&PROXY.to_string()), ..Addresses::default() }
-}
-
-fn ask(rig: &Rig, source: IpAddr, request: &str, headers: &str, body: &str) -> Answer {
-    let mut stream = connect_from(source, rig.address).unwrap();
-    let length = body.len();
-    let text = format!(
-        "{request} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(text.as_bytes()).unwrap();
-    read_answer(&mut BufReader::new(stream), false).unwrap()
 }
 
 /// The same below the proxy's path.

@@ -6,13 +6,12 @@
 
 mod rig;
 
-use std::io::{BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr};
 
 use doorward::http::Limits;
-use rig::ingress::{PROXY, connect_from};
+use rig::ingress::{PROXY, ask};
 use rig::log::Logged;
-use rig::{Answer, Rig, TOKEN, bearer, noisy_picture, read_answer};
+use rig::{Answer, Rig, TOKEN, bearer, noisy_picture};
 
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const FPS: &str = "/api/cameras/porch/entities/fps";
@@ -24,16 +23,6 @@ const OWN_SITE: &str = "Origin: http://test\r\n";
 
 fn start(proxy: Option<IpAddr>) -> Rig {
     Rig::behind(proxy, Limits::default(), 15.0, vec![noisy_picture(1), noisy_picture(2)])
-}
-
-fn ask(rig: &Rig, source: IpAddr, request: &str, headers: &str, body: &str) -> Answer {
-    let mut stream = connect_from(source, rig.address).unwrap();
-    let length = body.len();
-    let text = format!(
-        "{request} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(text.as_bytes()).unwrap();
-    read_answer(&mut BufReader::new(stream), false).unwrap()
 }
 
 #[test]

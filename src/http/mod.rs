@@ -37,6 +37,7 @@ mod visitor;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Once};
@@ -176,69 +177,35 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// What both halves know.
 struct Shared {
-    door: Arc<Door>,
-    audit: audit::Log,
-    certificate: Arc<Certificate>,
-    plain: bool,
-    outside: Option<Outside>,
-    ingress_proxy: Option<IpAddr>,
-    addresses: Addresses,
+    parts: Parts,
     /// Told once that a proxy passes requests on that nobody named.
     unnamed_proxy: Once,
     probes: Mutex<Probes>,
-    limits: Limits,
     socket: PathBuf,
     /// Set by the front when the private socket refuses; the inner server then builds itself anew.
     broken: AtomicBool,
     viewers: Arc<Semaphore>,
-    events_dir: PathBuf,
-    hubs: BTreeMap<String, Arc<Hub>>,
-    state: watch::Receiver<Arc<State>>,
-    topics: Topics,
-    inbox: Inbox,
-    version: &'static str,
+}
+
+/// What the halves were given is read as if it stood in [`Shared`].
+impl Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 /// The two halves: [`Front::serve`] is a task of the app, [`Inner::run`] a thread.
 #[must_use]
 pub fn new(parts: Parts) -> (Front, Inner) {
-    let Parts {
-        door,
-        audit,
-        certificate,
-        plain,
-        outside,
-        ingress_proxy,
-        addresses,
-        limits,
-        run_dir,
-        events_dir,
-        hubs,
-        state,
-        topics,
-        inbox,
-        version,
-    } = parts;
     let shared = Arc::new(Shared {
-        door,
-        audit,
-        certificate,
-        plain,
-        outside,
-        ingress_proxy,
-        addresses,
         unnamed_proxy: Once::new(),
         probes: Mutex::default(),
-        limits,
-        socket: run_dir.join("http.sock"),
+        socket: parts.run_dir.join("http.sock"),
         broken: AtomicBool::new(false),
-        viewers: Arc::new(Semaphore::new(limits.max_viewers)),
-        events_dir,
-        hubs,
-        state,
-        topics,
-        inbox,
-        version,
+        viewers: Arc::new(Semaphore::new(parts.limits.max_viewers)),
+        parts,
     });
     (Front::new(Arc::clone(&shared)), Inner::new(shared))
 }

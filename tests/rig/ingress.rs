@@ -7,6 +7,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use super::{Answer, Rig, read_answer};
+
 /// The address from which the proxy asks.
 pub const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 /// What stands before every path of the app.
@@ -91,4 +93,15 @@ pub fn connect_from(source: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     socket.bind(&SocketAddr::new(source, 0).into())?;
     socket.connect(&to.into())?;
     Ok(socket.into())
+}
+
+/// One request from an address of this machine, and the answer.
+pub fn ask(rig: &Rig, source: IpAddr, request: &str, headers: &str, body: &str) -> Answer {
+    let mut stream = connect_from(source, rig.address).unwrap();
+    let length = body.len();
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(text.as_bytes()).unwrap();
+    read_answer(&mut BufReader::new(stream), false).unwrap()
 }
